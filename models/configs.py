@@ -1,0 +1,263 @@
+"""The two configurations of a checkpoint directory: config.json (text-to-semantic) and codec.yaml (codec)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, dataclass, fields
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.suggest import did_you_mean
+from models.types import CheckpointError
+
+# Keys that other tools write beside upstream's and that say nothing about the network.
+HARMLESS_KEYS = {"architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
+# Upstream's own keys that matter in training only.
+TRAINING_KEYS = {"dropout", "initializer_range", "use_gradient_checkpointing"}
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerConfig:
+    """Sizes of a stack of transformer blocks; `window_size` None attends over everything before."""
+
+    n_layer: int
+    n_head: int
+    n_local_heads: int
+    dim: int
+    head_dim: int
+    intermediate_size: int
+    rope_base: float
+    norm_eps: float
+    qkv_bias: bool = False
+    o_bias: bool = False
+    qk_norm: bool = False
+    window_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModelConfig:
+    """config.json of a dual_ar checkpoint; the defaults are those of upstream's DualARModelArgs."""
+
+    vocab_size: int
+    n_layer: int
+    n_head: int
+    dim: int
+    max_seq_len: int
+    codebook_size: int
+    num_codebooks: int
+    n_fast_layer: int = 4
+    intermediate_size: int | None = None
+    n_local_heads: int = -1
+    head_dim: int = 64
+    rope_base: float = 10000
+    norm_eps: float = 1e-5
+    tie_word_embeddings: bool = True
+    attention_qkv_bias: bool = False
+    attention_o_bias: bool = False
+    attention_qk_norm: bool = False
+    scale_codebook_embeddings: bool = False
+    is_reward_model: bool = False
+    fast_dim: int | None = None
+    fast_n_head: int | None = None
+    fast_n_local_heads: int | None = None
+    fast_head_dim: int | None = None
+    fast_intermediate_size: int | None = None
+    fast_attention_qkv_bias: bool | None = None
+    fast_attention_qk_norm: bool | None = None
+    fast_attention_o_bias: bool | None = None
+
+    @property
+    def slow(self) -> TransformerConfig:
+        """The slow transformer: one position a frame (upstream's BaseModelArgs.__post_init__ fills the gaps)."""
+        hidden = int(2 * 4 * self.dim / 3)
+        return TransformerConfig(
+            n_layer=self.n_layer,
+            n_head=self.n_head,
+            n_local_heads=self.n_head if self.n_local_heads == -1 else self.n_local_heads,
+            dim=self.dim,
+            head_dim=self.head_dim,
+            intermediate_size=self.intermediate_size or -(-hidden // 256) * 256,
+            rope_base=self.rope_base,
+            norm_eps=self.norm_eps,
+            qkv_bias=self.attention_qkv_bias,
+            o_bias=self.attention_o_bias,
+            qk_norm=self.attention_qk_norm,
+        )
+
+    @property
+    def fast(self) -> TransformerConfig:
+        """The fast transformer: one position a codebook."""
+        slow = self.slow
+
+        def own(value: Any, inherited: Any) -> Any:
+            return inherited if value is None else value
+
+        return TransformerConfig(
+            n_layer=self.n_fast_layer,
+            n_head=own(self.fast_n_head, slow.n_head),
+            n_local_heads=own(self.fast_n_local_heads, slow.n_local_heads),
+            dim=own(self.fast_dim, slow.dim),
+            head_dim=own(self.fast_head_dim, slow.head_dim),
+            intermediate_size=own(self.fast_intermediate_size, slow.intermediate_size),
+            rope_base=self.rope_base,
+            norm_eps=self.norm_eps,
+            qkv_bias=own(self.fast_attention_qkv_bias, slow.qkv_bias),
+            o_bias=own(self.fast_attention_o_bias, slow.o_bias),
+            qk_norm=own(self.fast_attention_qk_norm, slow.qk_norm),
+        )
+
+    @property
+    def residual_codebook_size(self) -> int:
+        """Upstream cuts the fast logits of the residual codebooks to the first 1,024."""
+        return min(self.codebook_size, 1024)
+
+    @classmethod
+    def read(cls, path: Path) -> LanguageModelConfig:
+        """Read config.json. Raises CheckpointError for an unknown key, a missing one, or another model type."""
+        data = _read_mapping(path, json.loads)
+        model_type = data.pop("model_type", None)
+        if model_type != "dual_ar":
+            raise CheckpointError(f"{path}: model_type must be 'dual_ar', not {model_type!r}")
+        if data.get("is_reward_model"):
+            raise CheckpointError(f"{path}: a reward model cannot generate speech")
+        known = {f.name for f in fields(cls)}
+        for key in data:
+            if key not in known | HARMLESS_KEYS | TRAINING_KEYS:
+                raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
+        missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in data]
+        if missing:
+            raise CheckpointError(f"{path}: missing {', '.join(missing)}")
+        return cls(**{key: value for key, value in data.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True)
+class CodecConfig:
+    """Sizes of upstream's modded DAC; the defaults are S1-mini's (configs/modded_dac_vq.yaml of fish-speech 0.1.0)."""
+
+    sample_rate: int = 44100
+    encoder_dim: int = 64
+    encoder_rates: tuple[int, ...] = (2, 4, 8, 8)
+    encoder_transformer_layers: tuple[int, ...] = (0, 0, 0, 4)
+    decoder_dim: int = 1536
+    decoder_rates: tuple[int, ...] = (8, 8, 4, 2)
+    n_codebooks: int = 9
+    codebook_size: int = 1024
+    codebook_dim: int = 8
+    semantic_codebook_size: int = 4096
+    downsample_factor: tuple[int, ...] = (2, 2)
+    transformer: TransformerConfig = TransformerConfig(
+        n_layer=8,
+        n_head=16,
+        n_local_heads=16,
+        dim=1024,
+        head_dim=64,
+        intermediate_size=3072,
+        rope_base=10000,
+        norm_eps=1e-5,
+        window_size=128,
+    )
+    encoder_head_dim: int = 64
+    encoder_rope_base: float = 10000
+    encoder_norm_eps: float = 1e-5
+
+    @property
+    def latent_dim(self) -> int:
+        return self.encoder_dim * 2 ** len(self.encoder_rates)
+
+    @property
+    def hop_length(self) -> int:
+        return prod(self.encoder_rates)
+
+    @property
+    def frame_length(self) -> int:
+        """Samples in one frame of codes."""
+        return self.hop_length * prod(self.downsample_factor)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second."""
+        return self.sample_rate / self.frame_length
+
+    @property
+    def num_codebooks(self) -> int:
+        return 1 + self.n_codebooks
+
+    def encoder_transformer(self, block: int) -> TransformerConfig:
+        """The transformer behind encoder block `block`: upstream fixes n_head, width and window from the block's dim."""
+        dim = self.encoder_dim * 2 ** (block + 1)
+        return TransformerConfig(
+            n_layer=self.encoder_transformer_layers[block],
+            n_head=dim // 64,
+            n_local_heads=dim // 64,
+            dim=dim,
+            head_dim=self.encoder_head_dim,
+            intermediate_size=dim * 3,
+            rope_base=self.encoder_rope_base,
+            norm_eps=self.encoder_norm_eps,
+            window_size=512,
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> CodecConfig:
+        """Read codec.yaml, whose keys are those of upstream's modded_dac_vq.yaml. Raises CheckpointError."""
+        data = _read_mapping(path, yaml.safe_load)
+        try:
+            quantizer, general = data["quantizer"], data["transformer_general_config"]
+            module = quantizer["post_module"]
+            inner = module["config"]
+            if quantizer["pre_module"] != module:
+                raise CheckpointError(f"{path}: pre_module and post_module must be alike")
+            config = cls(
+                sample_rate=data["sample_rate"],
+                encoder_dim=data["encoder_dim"],
+                encoder_rates=tuple(data["encoder_rates"]),
+                encoder_transformer_layers=tuple(data["encoder_transformer_layers"]),
+                decoder_dim=data["decoder_dim"],
+                decoder_rates=tuple(data["decoder_rates"]),
+                n_codebooks=quantizer["n_codebooks"],
+                codebook_size=quantizer["codebook_size"],
+                codebook_dim=quantizer["codebook_dim"],
+                semantic_codebook_size=quantizer["semantic_codebook_size"],
+                downsample_factor=tuple(quantizer["downsample_factor"]),
+                transformer=TransformerConfig(
+                    n_layer=inner["n_layer"],
+                    n_head=inner["n_head"],
+                    n_local_heads=inner["n_head"] if inner["n_local_heads"] == -1 else inner["n_local_heads"],
+                    dim=inner["dim"],
+                    head_dim=inner["head_dim"],
+                    intermediate_size=inner["intermediate_size"],
+                    rope_base=inner["rope_base"],
+                    norm_eps=inner["norm_eps"],
+                    window_size=module["window_size"],
+                ),
+                encoder_head_dim=general["head_dim"],
+                encoder_rope_base=general["rope_base"],
+                encoder_norm_eps=general["norm_eps"],
+            )
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"{path}: missing or misplaced key {error}") from error
+        config._check(path, module["input_dim"])
+        return config
+
+    def _check(self, path: Path, input_dim: int) -> None:
+        if prod(self.downsample_factor) != 4:
+            raise CheckpointError(f"{path}: upstream's DAC needs downsample factors whose product is 4")
+        if prod(self.decoder_rates) != self.hop_length:
+            raise CheckpointError(f"{path}: decoder_rates and encoder_rates must have the same product")
+        if not input_dim == self.transformer.dim == self.latent_dim:
+            raise CheckpointError(f"{path}: the transformers' dim must be the latent dim {self.latent_dim}")
+
+
+def _read_mapping(path: Path, parse: Any) -> dict[str, Any]:
+    try:
+        data = parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing: see checkpoints/README.md for how to get a checkpoint") from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise CheckpointError(f"{path} must hold a mapping")
+    return data

@@ -1,0 +1,1 @@
+"""Text and reference codes in, codes out: the autoregressive stage."""

@@ -1,0 +1,234 @@
+"""Upstream's DualARTransformer for serving: batched slots, a head of semantic tokens only, one function a frame.
+
+A frame is a row of 1 + num_codebooks integers: the head index of the semantic token (its code, or `end` for
+<|im_end|>), then the codes. All state of a slot lives in tensors, so that a step needs nothing from the host.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.configs import LanguageModelConfig
+from models.text_to_semantic.linear import Quantization, make_linear
+from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
+from models.text_to_semantic.transformer import Block, Cache, rms_norm, rope_table
+from models.types import Sampling
+
+CONTEXT_BUCKET = 64  # attention covers the filled prefix rounded up to this many positions
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """Where the tokenizer has the ids that the network must know; semantic ids are consecutive."""
+
+    semantic_begin: int
+    end: int
+
+
+class Network:
+    """The two transformers and their per-slot state, on one device in one dtype. Not thread-safe."""
+
+    def __init__(
+        self,
+        config: LanguageModelConfig,
+        tensors: dict[str, Tensor],
+        ids: TokenIds,
+        *,
+        slots: int,
+        positions: int,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        quantization: Quantization = "none",
+        upstream_penalty: bool = False,
+    ) -> None:
+        """`positions` bounds prompt plus frames of a slot. `upstream_penalty` reproduces upstream's repetition-penalty
+        bug (it reads the oldest frame of the window as vocabulary ids) for the parity test."""
+        like = torch.empty(0, dtype=dtype, device=device)
+        self.config, self.ids = config, ids
+        self.slots, self.positions = slots, min(positions, config.max_seq_len)
+        self.end = config.codebook_size  # the head's last row
+        self.dtype, self.device = dtype, torch.device(device)
+        self._upstream_penalty = upstream_penalty
+
+        def block(prefix: str, settings: object) -> list[Block]:
+            return [Block(settings, tensors, f"{prefix}.{i}.", quantization, like) for i in range(settings.n_layer)]
+
+        slow, fast = config.slow, config.fast
+        self._layers, self._fast_layers = block("layers", slow), block("fast_layers", fast)
+        self._norm, self._fast_norm = tensors["norm.weight"].to(like), tensors["fast_norm.weight"].to(like)
+        # The text embedding stays as stored: on a CPU a view of the memory-mapped file, read a row at a time.
+        self._embeddings = tensors["embeddings.weight"].to(device)
+        self._codebook_embeddings = tensors["codebook_embeddings.weight"].to(device)
+        self._fast_embeddings = tensors["fast_embeddings.weight"].to(like)
+        head = tensors["embeddings.weight" if config.tie_word_embeddings else "output.weight"]
+        semantic = head[ids.semantic_begin : ids.semantic_begin + config.codebook_size]
+        self._head = make_linear(torch.cat([semantic, head[ids.end : ids.end + 1]]), None, quantization, like)
+        residual = tensors["fast_output.weight"][: config.residual_codebook_size]
+        self._fast_head = make_linear(residual, None, quantization, like)
+        self._project = None
+        if "fast_project_in.weight" in tensors:
+            self._project = make_linear(
+                tensors["fast_project_in.weight"], tensors["fast_project_in.bias"], "none", like
+            )
+
+        self._rope = rope_table(self.positions, slow).to(device)
+        self._fast_rope = rope_table(config.num_codebooks, fast).to(device)
+        self._caches = [Cache(slots, self.positions, slow, like) for _ in self._layers]
+        self._fast_caches = [Cache(slots, config.num_codebooks, fast, like) for _ in self._fast_layers]
+        self._offsets = torch.arange(config.num_codebooks, device=device) * config.codebook_size
+        self._every_position = torch.arange(self.positions, device=device)
+        self._fast_mask = torch.ones(config.num_codebooks, config.num_codebooks, dtype=torch.bool, device=device).tril()
+
+        def state(*shape: int, dtype: torch.dtype = torch.int64, value: float = 0) -> Tensor:
+            return torch.full((slots, *shape), value, dtype=dtype, device=device)
+
+        self._frame = state(1 + config.num_codebooks)
+        self._position, self._step, self._seed = state(), state(), state()
+        self._active = state(dtype=torch.bool)
+        self._history = state(1 + config.num_codebooks, PENALTY_WINDOW, value=-1)
+        self._temperature = state(1, dtype=torch.float32, value=1)
+        self._top_p = state(1, dtype=torch.float32, value=1)
+        self._penalty = state(1, dtype=torch.float32, value=1)
+
+    def reset(self, slot: int, sampling: Sampling) -> None:
+        """Prepare a slot for a new utterance."""
+        self._active[slot] = False
+        self._step[slot] = 0
+        self._position[slot] = 0
+        self._seed[slot] = sampling.seed
+        self._temperature[slot] = sampling.temperature
+        self._top_p[slot] = sampling.top_p
+        self._penalty[slot] = sampling.repetition_penalty
+        # Upstream starts its window with zeros, which count as code 0 (and, as vocabulary id 0, as no semantic token).
+        self._history[slot] = 0 if self._upstream_penalty else -1
+        self._history[slot, 0] = -1
+
+    def set_active(self, slot: int, active: bool) -> None:
+        """A slot that is not active may lie in the range of a decode step, and keeps its state."""
+        self._active[slot] = active
+
+    @torch.inference_mode()
+    def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
+        """Run prompt values (1 + num_codebooks, T) at positions start… of a slot; returns the last hidden (1, 1, D)."""
+        values = values.to(self.device, torch.int64)
+        length = values.shape[1]
+        positions = torch.arange(start, start + length, device=self.device)[None]
+        codes_at = (values[0] >= self.ids.semantic_begin) & (
+            values[0] < self.ids.semantic_begin + self.config.codebook_size
+        )
+        x = self._embed(values[0], values[1:].T, codes_at)[None]
+        context = start + length
+        mask = (self._every_position[:context] <= positions[0][:, None])[None, None]
+        hidden = self._slow(x, slice(slot, slot + 1), positions, context, mask)
+        self._position[slot] = context
+        return hidden[:, -1:]
+
+    @torch.inference_mode()
+    def first_frame(self, slot: int, hidden: Tensor) -> Tensor:
+        """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given."""
+        self._active[slot] = True
+        return self._sample(slice(slot, slot + 1), hidden)
+
+    @torch.inference_mode()
+    def decode(self, slots: slice, context: int) -> Tensor:
+        """One more frame for each active slot of a range: (B, 1 + num_codebooks). No host reads.
+
+        `context` is the number of cached positions to look at: at least every row's position + 1.
+        """
+        context = min(-(-context // CONTEXT_BUCKET) * CONTEXT_BUCKET, self.positions)
+        positions = self._position[slots, None]
+        frame = self._frame[slots]
+        x = self._embed(frame[:, 0] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]
+        mask = (self._every_position[:context] <= positions)[:, None, None]
+        hidden = self._slow(x, slots, positions, context, mask)
+        self._position[slots] += self._active[slots]
+        return self._sample(slots, hidden)
+
+    def copy_prefix(self, slot: int, length: int) -> list[tuple[Tensor, Tensor]]:
+        """The cached keys and values of a slot's first positions, to be given to `restore_prefix` later."""
+        return [(cache.k[slot, :, :length].clone(), cache.v[slot, :, :length].clone()) for cache in self._caches]
+
+    def restore_prefix(self, slot: int, prefix: list[tuple[Tensor, Tensor]]) -> None:
+        """Fill a slot's first positions with what `copy_prefix` returned."""
+        for cache, (k, v) in zip(self._caches, prefix, strict=True):
+            cache.k[slot, :, : k.shape[1]] = k
+            cache.v[slot, :, : v.shape[1]] = v
+        self._position[slot] = prefix[0][0].shape[1]
+
+    def _embed(self, tokens: Tensor, codes: Tensor, codes_at: Tensor | None) -> Tensor:
+        """(N,) token ids and (N, num_codebooks) codes -> (N, D); `codes_at` None: every position holds codes."""
+        text = F.embedding(tokens, self._embeddings).to(self.dtype)
+        spoken = text + F.embedding(codes + self._offsets, self._codebook_embeddings).to(self.dtype).sum(1)
+        if self.config.scale_codebook_embeddings:
+            spoken = spoken / math.sqrt(self.config.num_codebooks + 1)
+        return spoken if codes_at is None else torch.where(codes_at[:, None], spoken, text)
+
+    def _slow(self, x: Tensor, slots: slice, positions: Tensor, context: int, mask: Tensor) -> Tensor:
+        rope = self._rope[positions]
+        for layer, cache in zip(self._layers, self._caches, strict=True):
+            x = layer(x, rope, cache, slots, positions, context, mask)
+        return x
+
+    def _sample(self, slots: slice, hidden: Tensor) -> Tensor:
+        """Draw the frame that follows hidden (B, 1, D), by the slow head and then the fast transformer."""
+        rows = SamplingRows(self._temperature[slots], self._top_p[slots], self._penalty[slots], self._seed[slots])
+        step = self._step[slots]
+        window = self._window(slots, step)
+        logits = self._head(rms_norm(hidden, self._norm, self.config.norm_eps))[:, 0].float()
+        semantic = draw(logits, rows, window[:, 0], self._noise(rows, step, 0, logits))
+        # Upstream's clamp of a negative code: <|im_end|> is not a code, its frame is dropped by the caller.
+        code = torch.where(semantic == self.end, 0, semantic)
+        frame = [semantic, code]
+
+        hidden = self._project(hidden) if self._project else hidden
+        # The hidden state and the first code are both known: two positions in one pass over the weights.
+        x = torch.cat([hidden, self._fast_embeddings[code][:, None]], dim=1)
+        for codebook in range(1, self.config.num_codebooks):
+            x = self._fast(x, slots, codebook)[:, -1:]
+            logits = self._fast_head(rms_norm(x, self._fast_norm, self.config.norm_eps))[:, 0].float()
+            code = draw(logits, rows, window[:, codebook + 1], self._noise(rows, step, codebook, logits))
+            frame.append(code)
+            x = self._fast_embeddings[code][:, None]
+        drawn = torch.stack(frame, dim=1)
+        self._remember(slots, drawn, step)
+        return drawn
+
+    def _fast(self, x: Tensor, slots: slice, codebook: int) -> Tensor:
+        """The fast transformer over x (B, T, D), whose last position is `codebook`."""
+        batch, length = x.shape[:2]
+        first = codebook + 1 - length
+        positions = torch.arange(first, codebook + 1, device=self.device).expand(batch, -1)
+        rope = self._fast_rope[first : codebook + 1][None]
+        mask = self._fast_mask[first : codebook + 1, : codebook + 1][None, None]
+        for layer, cache in zip(self._fast_layers, self._fast_caches, strict=True):
+            x = layer(x, rope, cache, slots, positions, codebook + 1, mask)
+        return x
+
+    def _noise(self, rows: SamplingRows, step: Tensor, codebook: int, logits: Tensor) -> Tensor:
+        return exponential_noise(rows.seed, step, codebook, logits.shape[-1])
+
+    def _window(self, slots: slice, step: Tensor) -> Tensor:
+        """(B, 1 + num_codebooks, PENALTY_WINDOW) ids to penalise, -1 where there is none."""
+        history = self._history[slots]
+        if not self._upstream_penalty:
+            return history
+        # Upstream reads, for the semantic token, only the oldest frame of its window, and has none for the first frame.
+        filled = (step - 1).clamp(min=0)
+        oldest = torch.where(filled < PENALTY_WINDOW, 0, filled % PENALTY_WINDOW)[:, None]
+        semantic = history[:, :1].gather(2, oldest[:, None]).expand(-1, -1, PENALTY_WINDOW)
+        return torch.where((step == 0)[:, None, None], -1, torch.cat([semantic, history[:, 1:]], dim=1))
+
+    def _remember(self, slots: slice, frame: Tensor, step: Tensor) -> None:
+        active = self._active[slots, None]
+        place = step - 1 if self._upstream_penalty else step  # upstream's window leaves out the first frame
+        index = (place % PENALTY_WINDOW)[:, None, None].expand(-1, frame.shape[1], 1)
+        history = self._history[slots]
+        enters = active & (place >= 0)[:, None]
+        history.scatter_(2, index, torch.where(enters, frame, history.gather(2, index)[..., 0])[..., None])
+        self._frame[slots] = torch.where(active, frame, self._frame[slots])
+        self._step[slots] += active[:, 0]

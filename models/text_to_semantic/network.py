@@ -7,6 +7,7 @@ A frame is a row of 1 + num_codebooks integers: the head index of the semantic t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,25 @@ class TokenIds:
 
     semantic_begin: int
     end: int
+
+
+Readback = Callable[[], list[list[int]]]
+
+
+def start_readback(frames: Tensor) -> Readback:
+    """Begin copying frames to the host; calling the result waits for this copy alone, not for work queued after it."""
+    if frames.device.type != "cuda":
+        return frames.tolist
+    host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+    host.copy_(frames, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+
+    def read() -> list[list[int]]:
+        copied.synchronize()
+        return host.tolist()
+
+    return read
 
 
 class Network:

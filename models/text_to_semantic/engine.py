@@ -1,0 +1,221 @@
+"""Continuous batching: one thread owns the tensors and runs schedule, prefill, decode, deliver, for ever."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from models.text_to_semantic.network import Network, Readback, start_readback
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import EncodedPrompt
+from models.text_to_semantic.scheduler import Scheduler, State, Stream
+from models.types import InvalidRequest, NotReady, Sampling, TooLarge
+
+logger = logging.getLogger(__name__)
+
+STALLED_AFTER = 60.0  # seconds without a finished step, with work to do, that mean the loop is stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a stream: `frames` were generated, and it ended by itself or at its limit."""
+
+    frames: int
+    reached_limit: bool
+
+
+Event = np.ndarray | Finished | Exception
+Deliver = Callable[[Event], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Work:
+    stream: Stream
+    prompt: EncodedPrompt
+    sampling: Sampling
+    deliver: Deliver
+    delivered: int = 0
+
+
+class Engine:
+    """Runs many streams through one network. `submit`, `acknowledge`, `abort` may be called from any thread.
+
+    A stream's `deliver` is called on the engine's thread with codes (num_codebooks, 1) int16 for every frame, then
+    once with Finished or an exception; it must return at once.
+    """
+
+    def __init__(self, network: Network, scheduler: Scheduler, prefixes: PrefixCache) -> None:
+        self._network, self._scheduler, self._prefixes = network, scheduler, prefixes
+        self._work: dict[str, _Work] = {}
+        self._wake = threading.Condition()
+        self._commands: deque[Callable[[], None]] = deque()
+        # On an accelerator the host reads a frame only after the next one is under way.
+        self._lag = 0 if network.device.type == "cpu" else 1
+        self._in_flight: deque[tuple[Readback, list[Stream]]] = deque()
+        self._stopping = False
+        self._last_step = time.monotonic()
+        self.frames = self.steps = self.widest_batch = 0
+        self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
+        self._thread.start()
+
+    def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
+        """Queue a prompt. Raises TooLarge if it leaves no room for speech, Busy if too many wait, NotReady if stopped."""
+        length = prompt.values.shape[1]
+        room = self._network.positions - length
+        if room < 1:
+            raise TooLarge(
+                f"references and text take {length} positions, the limit is {self._network.positions - 1}: "
+                "use a shorter recording or fewer references"
+            )
+        stream = Stream(stream_id, length, min(sampling.max_new_tokens, room))
+        with self._wake:
+            if self._stopping or not self._thread.is_alive():
+                raise NotReady("the text-to-semantic engine is not running")
+            if stream_id in self._work:
+                raise InvalidRequest(f"a stream {stream_id!r} is running already")
+            self._scheduler.submit(stream)
+            self._work[stream_id] = _Work(stream, prompt, sampling, deliver)
+            self._wake.notify()
+
+    def acknowledge(self, stream_id: str, frames: int) -> None:
+        """Tell how many frames of a stream the client has been sent; unknown and finished streams are ignored."""
+
+        def command() -> None:
+            if (work := self._work.get(stream_id)) and self._scheduler.acknowledge(work.stream, frames):
+                self._network.set_active(work.stream.slot, True)
+
+        self._command(command)
+
+    def abort(self, stream_id: str) -> None:
+        """Free a stream's slot before the next step; unknown and finished streams are ignored."""
+
+        def command() -> None:
+            if work := self._work.pop(stream_id, None):
+                self._scheduler.finish(work.stream)
+
+        self._command(command)
+
+    def stop(self) -> None:
+        """End the thread; streams still running get NotReady."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    def check_health(self) -> None:
+        """Raise NotReady if the thread died or has been stuck in a step."""
+        if not self._thread.is_alive():
+            raise NotReady("the text-to-semantic engine has stopped")
+        if self._work and time.monotonic() - self._last_step > STALLED_AFTER:
+            raise NotReady(f"the text-to-semantic engine has not finished a step in {STALLED_AFTER:.0f} s")
+
+    def stats(self) -> dict[str, int]:
+        """Counters and gauges, cheap enough to read at every scrape."""
+        return {
+            "slots": self._scheduler.slots,
+            "slots_used": self._scheduler.used,
+            "waiting": self._scheduler.waiting,
+            "steps": self.steps,
+            "frames": self.frames,
+            "widest_batch": self.widest_batch,
+            "prefix_cache_voices": len(self._prefixes),
+            "prefix_cache_hits": self._prefixes.hits,
+            "prefix_cache_misses": self._prefixes.misses,
+        }
+
+    def _command(self, command: Callable[[], None]) -> None:
+        with self._wake:
+            self._commands.append(command)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._stopping or self._commands or self._has_work()):
+                    self._wake.wait()
+                if self._stopping:
+                    break
+                while self._commands:
+                    self._commands.popleft()()
+                admitted = self._scheduler.admit()
+            try:
+                self._step(admitted)
+            except Exception as error:  # a broken step must reach its clients, not hang them
+                logger.exception("a step of the text-to-semantic engine failed")
+                self._fail_all(error)
+            self._last_step = time.monotonic()
+        self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
+
+    def _has_work(self) -> bool:
+        return bool(self._in_flight or self._scheduler.waiting or self._scheduler.running() or self._scheduler.next_chunk())
+
+    def _step(self, admitted: list[Stream]) -> None:
+        for stream in admitted:
+            self._place(stream)
+        if chunk := self._scheduler.next_chunk():
+            work = self._work[chunk.stream.id]
+            slot, values = chunk.stream.slot, work.prompt.values[:, chunk.start : chunk.end]
+            hidden = self._network.prefill(slot, values, chunk.start)
+            self._scheduler.prefilled(chunk.stream, chunk.end)
+            if chunk.stream.state is State.RUNNING:
+                self._keep_prefix(work)
+                self._launched(self._network.first_frame(slot, hidden), [chunk.stream])
+        if running := self._scheduler.running():
+            slots = range(min(s.slot for s in running), max(s.slot for s in running) + 1)
+            frames = self._network.decode(slice(slots.start, slots.stop), max(s.context for s in running))
+            self._launched(frames[[s.slot - slots.start for s in running]], running)
+        while self._in_flight and (len(self._in_flight) > self._lag or not running):
+            readback, streams = self._in_flight.popleft()
+            for stream, frame in zip(streams, readback(), strict=True):
+                self._collect(stream, frame)
+
+    def _place(self, stream: Stream) -> None:
+        work = self._work[stream.id]
+        self._network.reset(stream.slot, work.sampling)
+        prefix = self._prefixes.get(work.prompt.prefix_key) if work.prompt.prefix_key else None
+        if prefix is not None:
+            self._network.restore_prefix(stream.slot, prefix)
+            self._scheduler.prefilled(stream, work.prompt.prefix_length)
+
+    def _keep_prefix(self, work: _Work) -> None:
+        key = work.prompt.prefix_key
+        if key is not None and key not in self._prefixes:
+            self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, work.prompt.prefix_length))
+
+    def _launched(self, frames: Tensor, streams: list[Stream]) -> None:
+        """Count frames as generated as soon as they are under way: pausing and limits must not lag behind."""
+        self._in_flight.append((start_readback(frames), streams))
+        for stream in streams:
+            self._scheduler.generated(stream)
+            if stream.state is not State.RUNNING:
+                self._network.set_active(stream.slot, False)
+        self.steps += 1
+        self.widest_batch = max(self.widest_batch, len(streams))
+
+    def _collect(self, stream: Stream, frame: list[int]) -> None:
+        work = self._work.get(stream.id)
+        if work is None or work.stream is not stream:  # aborted, or ended by an earlier frame still in flight
+            return
+        if ended := frame[0] == self._network.end:
+            self._scheduler.finish(stream)
+        else:
+            work.delivered += 1
+            self.frames += 1
+            work.deliver(np.array(frame[1:], dtype=np.int16)[:, None])
+        if ended or work.delivered >= stream.max_frames:
+            del self._work[stream.id]
+            work.deliver(Finished(work.delivered, reached_limit=not ended))
+
+    def _fail_all(self, error: Exception) -> None:
+        self._in_flight.clear()
+        for stream_id, work in list(self._work.items()):
+            del self._work[stream_id]
+            self._scheduler.finish(work.stream)
+            work.deliver(error)

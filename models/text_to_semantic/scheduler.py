@@ -1,0 +1,136 @@
+"""Which streams run when: pure bookkeeping of slots, without tensors, threads or clocks.
+
+A stream waits, is prefilled chunk by chunk, then decodes a frame a step until it finishes. It pauses while it is more
+than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from models.types import Busy
+
+
+class State(Enum):
+    WAITING = "waiting"
+    PREFILL = "prefill"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One utterance: `prompt_length` positions to prefill, then at most `max_frames` frames."""
+
+    id: str
+    prompt_length: int
+    max_frames: int
+    state: State = State.WAITING
+    slot: int = -1
+    prefilled: int = 0
+    frames: int = 0
+    sent: int = 0
+
+    @property
+    def context(self) -> int:
+        """Cached positions that the next decode step looks at, its own included."""
+        return self.prompt_length + self.frames
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A piece of a prompt to prefill: positions start to end of the stream's prompt."""
+
+    stream: Stream
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """Hands out `slots` in order of arrival; at most `waiting_limit` streams wait."""
+
+    slots: int
+    waiting_limit: int
+    prefill_chunk: int
+    lead: int
+    _free: list[int] = field(init=False)
+    _waiting: deque[Stream] = field(default_factory=deque, init=False)
+    _placed: dict[str, Stream] = field(default_factory=dict, init=False)  # in order of arrival
+
+    def __post_init__(self) -> None:
+        self._free = list(range(self.slots))
+
+    def submit(self, stream: Stream) -> None:
+        """Let a stream wait for a slot. Raises Busy when the waiting room is full."""
+        if len(self._waiting) >= max(self.waiting_limit, len(self._free)):
+            raise Busy(f"all {self.slots} slots are busy and {len(self._waiting)} requests wait: try again shortly")
+        self._waiting.append(stream)
+
+    def admit(self) -> list[Stream]:
+        """Place waiting streams into free slots, the lowest first so that batches stay dense."""
+        admitted = []
+        while self._waiting and self._free:
+            stream = self._waiting.popleft()
+            stream.slot, stream.state = heapq.heappop(self._free), State.PREFILL
+            self._placed[stream.id] = stream
+            admitted.append(stream)
+        return admitted
+
+    def next_chunk(self) -> Chunk | None:
+        """The next piece of prompt to prefill: a stream that has not started comes before every running one, but only
+        one chunk at a time, so that a long prompt does not stall them."""
+        for stream in self._placed.values():
+            if stream.state is State.PREFILL:
+                end = min(stream.prefilled + self.prefill_chunk, stream.prompt_length)
+                return Chunk(stream, stream.prefilled, end)
+        return None
+
+    def prefilled(self, stream: Stream, end: int) -> None:
+        """Record that a stream's prompt is in the cache up to `end`."""
+        stream.prefilled = end
+        if end >= stream.prompt_length:
+            stream.state = State.RUNNING
+
+    def running(self) -> list[Stream]:
+        """The streams that take part in the next decode step."""
+        return [stream for stream in self._placed.values() if stream.state is State.RUNNING]
+
+    def generated(self, stream: Stream) -> None:
+        """Record one more frame of a running stream."""
+        stream.frames += 1
+        if stream.frames >= stream.max_frames:
+            self.finish(stream)
+        elif stream.frames - stream.sent >= self.lead:
+            stream.state = State.PAUSED
+
+    def acknowledge(self, stream: Stream, frames: int) -> bool:
+        """Record that the client has been sent this many frames of a stream, in all; True if that resumes it."""
+        stream.sent = max(stream.sent, frames)
+        resumes = stream.state is State.PAUSED and stream.frames - stream.sent < self.lead
+        if resumes:
+            stream.state = State.RUNNING
+        return resumes
+
+    def finish(self, stream: Stream) -> None:
+        """End a stream in whatever state it is, and free its slot."""
+        if stream.state is State.WAITING:
+            self._waiting.remove(stream)
+        elif stream.state is not State.DONE:
+            del self._placed[stream.id]
+            heapq.heappush(self._free, stream.slot)
+        stream.state = State.DONE
+
+    @property
+    def used(self) -> int:
+        """Slots in use."""
+        return self.slots - len(self._free)
+
+    @property
+    def waiting(self) -> int:
+        """Streams without a slot."""
+        return len(self._waiting)

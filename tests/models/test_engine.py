@@ -1,0 +1,167 @@
+"""The engine on a tiny checkpoint: many streams, the same frames as alone, slots that come back."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.network import Network
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.scheduler import Scheduler
+from models.types import Busy, EncodedReference, NotReady, Prompt, Sampling, TooLarge
+
+LEAD = 10_000
+
+
+class Client:
+    """One caller of the engine; `events` fills as the engine delivers."""
+
+    def __init__(self, engine: Engine, encoder: PromptEncoder, name: str, prompt: Prompt) -> None:
+        self.events: queue.Queue = queue.Queue()
+        engine.submit(name, encoder.encode(prompt), prompt.sampling, self.events.put)
+
+    def codes(self) -> np.ndarray:
+        blocks = []
+        while isinstance(event := self.events.get(timeout=30), np.ndarray):
+            blocks.append(event)
+        if isinstance(event, Exception):
+            raise event
+        assert isinstance(event, Finished) and event.frames == len(blocks)
+        return np.concatenate(blocks, axis=1) if blocks else np.zeros((4, 0), np.int16)
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny: Path) -> PromptEncoder:
+    return PromptEncoder(tiny, 4)
+
+
+@pytest.fixture
+def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
+    engines = []
+
+    def make(slots: int = 4, lead: int = LEAD, waiting: int = 16, voices: int = 2, quantization: str = "none") -> Engine:
+        checkpoint = Checkpoint(tiny)
+        network = Network(
+            checkpoint.language_model_config,
+            checkpoint.language_model_tensors(),
+            encoder.ids,
+            slots=slots,
+            positions=400,
+            quantization=quantization,
+        )
+        engine = Engine(network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead), PrefixCache(voices))
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()
+
+
+def voice(seed: int) -> tuple[EncodedReference, ...]:
+    codes = np.random.default_rng(seed).integers(0, 1024, (4, 30)).astype(np.int16)
+    return (EncodedReference(codes, f"voice {seed}"),)
+
+
+def prompts(count: int) -> list[Prompt]:
+    return [
+        Prompt("Speak this. " * (1 + i % 3), voice(i % 2) if i % 3 else (), Sampling(seed=i, max_new_tokens=20 + 7 * i))
+        for i in range(count)
+    ]
+
+
+def test_streams_draw_the_same_alone_and_in_a_crowd(make_engine, encoder: PromptEncoder) -> None:
+    alone_engine, crowd_engine = make_engine(slots=1), make_engine(slots=4)
+    everyone = prompts(10)
+    crowd = [Client(crowd_engine, encoder, str(i), prompt) for i, prompt in enumerate(everyone)]
+    together = [client.codes() for client in crowd]
+    assert crowd_engine.widest_batch == 4
+    for i, prompt in enumerate(everyone):
+        assert np.array_equal(Client(alone_engine, encoder, str(i), prompt).codes(), together[i])
+    assert max(codes.shape[1] for codes in together) > 30
+    stats = crowd_engine.stats()
+    assert stats["slots_used"] == stats["waiting"] == 0
+    assert stats["prefix_cache_hits"] > 0
+
+
+def test_limits_end_a_stream(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine()
+    for limit in (1, 2, 5):
+        codes = Client(engine, encoder, "a", Prompt("x", sampling=Sampling(seed=3, max_new_tokens=limit))).codes()
+        assert codes.shape[1] <= limit
+        assert codes.min() >= 0 and codes[0].max() < 1088 and codes[1:].max() < 1024
+
+
+def test_a_silent_client_pauses_its_stream_and_others_go_on(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine(slots=2, lead=5)
+    prompt = Prompt("x", sampling=Sampling(seed=1, max_new_tokens=40))
+    silent = Client(engine, encoder, "silent", prompt)
+    got = [silent.events.get(timeout=30) for _ in range(5)]
+    other = Client(engine, encoder, "other", Prompt("y", sampling=Sampling(seed=2, max_new_tokens=5)))
+    other.codes()
+    assert silent.events.empty(), "a stream ran on beyond its lead"
+    while isinstance(got[-1], np.ndarray):
+        engine.acknowledge("silent", len(got))
+        got.append(silent.events.get(timeout=30))
+    free = make_engine(slots=1)
+    assert np.array_equal(np.concatenate(got[:-1], axis=1), Client(free, encoder, "free", prompt).codes())
+
+
+def test_abort_frees_the_slot_wherever_the_stream_is(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine(slots=1, lead=3)
+    first = Client(engine, encoder, "running", Prompt("x", sampling=Sampling(seed=1, max_new_tokens=300)))
+    Client(engine, encoder, "waiting", Prompt("y", sampling=Sampling(seed=2)))
+    last = Client(engine, encoder, "last", Prompt("z", sampling=Sampling(seed=3, max_new_tokens=2)))
+    first.events.get(timeout=30)
+    engine.abort("waiting")
+    engine.abort("running")
+    engine.abort("unknown")
+    last.codes()
+    assert engine.stats()["slots_used"] == engine.stats()["waiting"] == 0
+
+
+def test_refusals_lose_nothing(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine(slots=1, waiting=1, lead=2)
+    with pytest.raises(TooLarge, match="positions"):
+        Client(engine, encoder, "long", Prompt("word " * 400))
+    running = Client(engine, encoder, "a", Prompt("x", sampling=Sampling(seed=1, max_new_tokens=300)))
+    running.events.get(timeout=30)
+    Client(engine, encoder, "b", Prompt("x"))
+    with pytest.raises(Busy):
+        Client(engine, encoder, "c", Prompt("x"))
+    engine.stop()
+    with pytest.raises(NotReady):
+        Client(engine, encoder, "d", Prompt("x"))
+    events = [running.events.get(timeout=30)]
+    while isinstance(events[-1], np.ndarray):
+        events.append(running.events.get(timeout=30))
+    assert isinstance(events[-1], NotReady)
+
+
+def test_a_failing_step_reaches_its_clients_and_the_engine_lives_on(
+    make_engine, encoder: PromptEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+
+    def explode(*args: object) -> None:
+        raise RuntimeError("no such kernel")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(engine._network, "prefill", explode)
+        with pytest.raises(RuntimeError, match="no such kernel"):
+            Client(engine, encoder, "a", Prompt("x")).codes()
+    assert Client(engine, encoder, "b", Prompt("x", sampling=Sampling(max_new_tokens=3))).codes().shape[1] <= 3
+    engine.check_health()
+    assert engine.stats()["slots_used"] == 0
+
+
+def test_int8_speaks(make_engine, encoder: PromptEncoder) -> None:
+    codes = Client(make_engine(quantization="int8"), encoder, "a", Prompt("x", sampling=Sampling(max_new_tokens=20))).codes()
+    assert 0 < codes.shape[1] <= 20

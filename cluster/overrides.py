@@ -1,0 +1,131 @@
+"""What a person may decide instead of the planner, checked before anything is planned."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cluster.footprints import Footprints
+from cluster.profile import HardwareProfile
+from cluster.tiers import DEVICES, STAGES, Device, Precision, Quantization
+
+Count = Annotated[int, Field(ge=1)]
+Replicas = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+CAN_HOLD = {"cpu": ("fp32", "bf16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
+
+
+class PlanError(ValueError):
+    """What was asked for cannot run on these machines; the message says what to change."""
+
+
+class StageOverride(BaseModel):
+    """The fields of a stage's plan that a person may set; None leaves the choice to the planner."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    device: Device | None = None
+    precision: Precision | None = None
+    quantization: Quantization | None = None
+    compile: bool | None = None
+    threads: Count | None = None
+    slots: Count | None = None
+    num_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    num_gpus: Amount | None = None
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    min_replicas: Replicas | None = None
+    initial_replicas: Replicas | None = None
+    max_replicas: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`."""
+
+    device: str = "auto"
+    footprints: Footprints = field(default_factory=Footprints)
+    stages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+def read(options: PlanOptions) -> dict[str, StageOverride]:
+    """The overrides of all three stages. Raises PlanError for unknown names, wrong types and contradictions."""
+    if options.device not in ("auto", *DEVICES):
+        raise PlanError(f"device {options.device!r} is unknown: choose auto, {', '.join(DEVICES)}")
+    for stage in options.stages:
+        if stage not in STAGES:
+            raise PlanError(f"stage {stage!r} is unknown{_nearest(str(stage), STAGES)}")
+    return {stage: _read_stage(stage, options.stages.get(stage) or {}) for stage in STAGES}
+
+
+def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
+    if not isinstance(given, Mapping):
+        raise PlanError(f"{stage}: overrides are a mapping of field to value, got {given!r}")
+    for name in given:
+        if name not in StageOverride.model_fields:
+            raise PlanError(f"{stage}: field {name!r} is unknown{_nearest(str(name), StageOverride.model_fields)}")
+    try:
+        wanted = StageOverride.model_validate(dict(given))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise PlanError(f"{stage}.{fault['loc'][0]}: {fault['msg']}, got {fault['input']!r}") from None
+    low, start, high = wanted.min_replicas, wanted.initial_replicas, wanted.max_replicas
+    for smaller, larger, names in (
+        (low, high, "min_replicas {} is over max_replicas {}"),
+        (low, start, "min_replicas {} is over initial_replicas {}"),
+        (start, high, "initial_replicas {} is over max_replicas {}"),
+    ):
+        if smaller is not None and larger is not None and smaller > larger:
+            raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
+    if wanted.quantization == "int8" and stage != "text_to_semantic":
+        raise PlanError(f"{stage}: int8 exists for text_to_semantic only: remove quantization or set it to none")
+    return wanted
+
+
+def has_device(machine: HardwareProfile, device: str) -> bool:
+    """Whether a replica on this machine could use the device at all, whatever its size."""
+    if machine.cpus <= 0:
+        return False
+    if device == "cuda":
+        return machine.gpu_count > 0 and all(gpu.problem is None for gpu in machine.gpus)
+    return device == "cpu" or (machine.os == "macos" and machine.apple is not None)
+
+
+def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
+    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16; fp16 needs CUDA or MPS."""
+    if precision not in CAN_HOLD[device]:
+        return False
+    if precision != "bf16":
+        return True
+    if device == "cuda":
+        return all(gpu.compute_capability >= (8, 0) for gpu in machine.gpus)
+    return bool({"bf16", "amx"} & set(machine.cpu.instruction_sets))
+
+
+def can_int8(device: str, machine: HardwareProfile) -> bool:
+    """int8 linears need AVX2 (VNNI is faster) or NEON on a CPU; on MPS they fall back to the CPU, 40x slower."""
+    return device == "cuda" or (device == "cpu" and bool({"avx2", "neon"} & set(machine.cpu.instruction_sets)))
+
+
+def check_possible(stage: str, wanted: StageOverride, device: str, machines: list[HardwareProfile]) -> None:
+    """Raises PlanError where an explicit precision or quantisation cannot run on the device that the stage got."""
+    if wanted.quantization == "int8" and not all(can_int8(device, m) for m in machines):
+        why = "falls back to the CPU there, 40x slower" if device == "mps" else "needs a CPU with AVX2 or NEON"
+        raise PlanError(f"{stage}: int8 on {device} {why}: set quantization to none")
+    precision = wanted.precision
+    if precision is None:
+        return
+    if precision not in CAN_HOLD[device]:
+        raise PlanError(
+            f"{stage}: {precision} does not run on {device}: choose {' or '.join(CAN_HOLD[device])}, or another device"
+        )
+    if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):
+        raise PlanError(f"{stage}: bf16 needs a GPU of compute capability 8.0 or above: choose fp16 or fp32")
+
+
+def _nearest(name: str, valid) -> str:
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(valid)}"

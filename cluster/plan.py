@@ -1,0 +1,266 @@
+"""What to run where: `make(profiles, options) -> Plan`, pure. Every decision carries its rule in `reasons`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cluster import explain, overrides, shares
+from cluster.footprints import Footprints
+from cluster.overrides import PlanError, PlanOptions, StageOverride, check_possible, has_device
+from cluster.profile import HardwareProfile
+from cluster.sizing import DECODER, ENCODER, LM, Choice, Sizer, Sizing, feeds, usable_gb
+from cluster.tiers import STAGES
+
+__all__ = ["STAGES", "Footprints", "Plan", "PlanError", "PlanOptions", "StagePlan", "make"]
+
+LM_ON_GPU = 0.6  # of a GPU, where memory does not ask for more: over a half, so that two never share one
+CODEC_ON_GPU = 0.1  # at least, so that a GPU's codec replicas stay few
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """How one stage runs. `slots`: batch width. `num_cpus`, `num_gpus`: the scheduler's request of one replica, for
+    placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
+    thread for requests of up to one CPU). `memory_gb`: one replica, in VRAM on cuda and RAM else. `avoid_nodes`: node
+    ids where the scheduler could place the stage but which it is not sized for."""
+
+    device: str
+    precision: str
+    quantization: str
+    compile: bool
+    threads: int
+    slots: int
+    num_cpus: float
+    num_gpus: float
+    memory_gb: float
+    min_replicas: int
+    initial_replicas: int
+    max_replicas: int
+    avoid_nodes: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters, blocks in frames,
+    `expected_memory_gb` of one replica of each stage, `expected_rtf` of one stream."""
+
+    tier: str
+    text_limit: int
+    text_limit_hot: int
+    chunk_length: int
+    first_block: int
+    block: int
+    reference_cache: int
+    prefix_cache_voices: int
+    expected_rtf: float
+    expected_memory_gb: float
+    stages: dict[str, StagePlan]
+
+    def to_dict(self) -> dict[str, object]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One stage while it is being decided."""
+
+    choice: Choice
+    hosts: tuple[HardwareProfile, ...]
+    reasons: list[str]
+    num_gpus: float = 0.0
+
+
+def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None) -> Plan:
+    """The plan for these machines. Raises PlanError where it is impossible, saying what to change."""
+    options = options or PlanOptions()
+    wanted = overrides.read(options)
+    machines = [machine for machine in profiles if machine.cpus > 0]
+    if not machines:
+        raise PlanError("no machine offers a CPU: start Ray on at least one node with --num-cpus above 0")
+    if len({machine.node for machine in machines}) < len(machines):
+        raise PlanError("two profiles carry the same node id: give every machine its own")
+    notes: list[str] = []
+    locks = _locks(options, wanted, machines, notes)
+    sizer = Sizer(options.footprints, wanted, locks)
+    sizing = sizer.text_to_semantic(machines, notes)
+    drafts = _draft(sizer, sizing, machines, notes)
+    for stage, draft in drafts.items():
+        check_possible(stage, wanted[stage], draft.choice.device, list(draft.hosts))
+    _divide_gpus(drafts, sizing, wanted)
+    stages = _stages(drafts, sizing, wanted, machines, options.footprints)
+    tier = sizing.tier
+    return Plan(
+        tier=tier.name,
+        text_limit=tier.text_limit,
+        text_limit_hot=tier.text_limit_hot or tier.text_limit,
+        chunk_length=tier.chunk_length,
+        first_block=tier.first_block,
+        block=tier.block,
+        reference_cache=tier.reference_cache,
+        prefix_cache_voices=tier.prefix_cache_voices,
+        expected_rtf=tier.expected_rtf,
+        expected_memory_gb=round(sum(stage.memory_gb for stage in stages.values()), 2),
+        stages=stages,
+    )
+
+
+def _locks(
+    options: PlanOptions, wanted: Mapping[str, StageOverride], machines: Sequence[HardwareProfile], notes: list[str]
+) -> dict[str, str]:
+    """Stage -> "auto" or the device it must run on (H3)."""
+    everywhere = options.device
+    if everywhere in ("auto", "cuda"):
+        notes += explain.without_cuda(machines)
+    if everywhere != "auto" and not any(has_device(m, everywhere) for m in machines):
+        notes.append(f"cpu: {everywhere} was asked for, but no machine has it")
+        everywhere = "cpu"
+    elif everywhere != "auto":
+        notes.append(f"{everywhere}: asked for, so locked")
+    for stage in STAGES:
+        device = wanted[stage].device
+        if device and not any(has_device(m, device) for m in machines):
+            why = "; ".join(explain.without_cuda(machines)) if device == "cuda" else ""
+            raise PlanError(
+                f"{stage}: no machine has {device}{why and f' ({why})'}: set its device to auto or cpu, or add a "
+                f"machine with {device}"
+            )
+    return {stage: wanted[stage].device or everywhere for stage in STAGES}
+
+
+def _draft(sizer: Sizer, sizing: Sizing, machines: Sequence[HardwareProfile], notes: list[str]) -> dict[str, _Draft]:
+    lm, names = sizing.choices[LM], ", ".join(m.hostname for m in sizing.machines)
+    shared = [*dict.fromkeys(notes), f"{lm.device}: tier {sizing.tier.name} ({names})"]
+    drafts = {stage: _Draft(choice, sizing.machines, list(shared)) for stage, choice in sizing.choices.items()}
+    outside: dict[str, list[str]] = {}
+    for stage in (ENCODER, DECODER):
+        if stage not in drafts:
+            outside.setdefault("cpu" if sizer.locks[stage] == "auto" else sizer.locks[stage], []).append(stage)
+    usable = usable_gb(lm.device, sizing.tier.margin_gb, sizing.machines)
+    for device, stages in outside.items():
+        choices, hosts = sizer.elsewhere(stages, device, sizing, machines)
+        for stage in stages:
+            locked = sizer.locks[stage] != "auto"
+            why = f"{usable:.1f} GB usable on {lm.device} does not hold it beside text_to_semantic's {lm.gb:.1f} GB"
+            drafts[stage] = _Draft(choices[stage], hosts, [f"{device}: {'asked for, so locked' if locked else why}"])
+    return drafts
+
+
+def _divide_gpus(drafts: Mapping[str, _Draft], sizing: Sizing, wanted: Mapping[str, StageOverride]) -> None:
+    """Fractions of a GPU in proportion to memory, so that replicas that fit by fraction also fit by memory."""
+    on_gpu = [stage for stage, draft in drafts.items() if draft.choice.device == "cuda"]
+    for stage in on_gpu:
+        usable = usable_gb("cuda", sizing.tier.margin_gb, drafts[stage].hosts)
+        drafts[stage].num_gpus = max(CODEC_ON_GPU, math.ceil(drafts[stage].choice.gb / max(usable, 1e-9) * 100) / 100)
+    if LM in on_gpu:
+        codec = sum(drafts[stage].num_gpus for stage in on_gpu if stage != LM)
+        most = round(1 - codec, 2)
+        drafts[LM].num_gpus = 1.0 if not codec else min(most, max(drafts[LM].num_gpus, LM_ON_GPU))
+    for stage, draft in drafts.items():
+        asked = wanted[stage].num_gpus
+        if asked is None:
+            continue
+        if asked and draft.choice.device != "cuda":
+            raise PlanError(f"{stage}: it runs on {draft.choice.device}, so num_gpus must be 0, got {asked}")
+        if asked > 1 and asked != int(asked):
+            raise PlanError(f"{stage}: num_gpus above 1 must be a whole number, got {asked}")
+        draft.num_gpus = asked
+
+
+def _stages(
+    drafts: Mapping[str, _Draft],
+    sizing: Sizing,
+    wanted: Mapping[str, StageOverride],
+    machines: Sequence[HardwareProfile],
+    footprints: Footprints,
+) -> dict[str, StagePlan]:
+    devices = {stage: draft.choice.device for stage, draft in drafts.items()}
+    divided = {m.node: shares.shares(m, devices, feeds(sizing, m), sizing.tier.threads) for m in machines}
+    given = {}
+    for stage, draft in drafts.items():
+        share = shares.weakest([divided[m.node][stage] for m in draft.hosts])
+        given[stage] = shares.Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
+        _check_threads(stage, wanted[stage], draft.hosts)
+    ram = {stage: footprints.host_gb(draft.choice.device, draft.choice.gb) for stage, draft in drafts.items()}
+    needs = {s: shares.Need(given[s].num_cpus, draft.num_gpus, ram[s]) for s, draft in drafts.items()}
+    stages: dict[str, StagePlan] = {}
+    for stage in (LM, DECODER, ENCODER):
+        draft = drafts[stage]
+        most = 0
+        for host in draft.hosts:
+            here = {s: needs[s] for s in drafts if host in drafts[s].hosts}
+            most += shares.held(host, usable_gb("cpu", sizing.tier.margin_gb, [host]), stage, here)
+        if draft.choice.device == "mps":  # one GPU, that the scheduler does not count
+            most = min(most, len(draft.hosts))
+        if stage == ENCODER:  # busy once a voice
+            most = min(most, stages[LM].max_replicas)
+        start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 1
+        replicas = _replicas(stage, start, most, wanted[stage], needs)
+        avoid = tuple(m.node for m in machines if m not in draft.hosts and _could_land(m, needs[stage]))
+        choice, asked = draft.choice, wanted[stage]
+        compiled, why = explain.compiles(stage, choice, draft.hosts, sizing.tier)
+        reasons = [
+            *draft.reasons,
+            *explain.precision(choice),
+            *explain.quantization(stage, choice),
+            f"compile {'on' if compiled else 'off'}: {why}",
+            explain.threads(given[stage], choice, draft.hosts),
+            f"slots {choice.slots}: one replica takes {choice.gb:.1f} GB",
+            f"replicas {replicas[0]} to {replicas[2]}: what CPUs, GPUs and memory hold beside one of each other stage",
+            *(f"{name} {value}: set by its override" for name, value in asked.model_dump(exclude_none=True).items()),
+        ]
+        stages[stage] = StagePlan(
+            device=choice.device,
+            precision=choice.precision,
+            quantization=choice.quantization,
+            compile=compiled if asked.compile is None else asked.compile,
+            threads=given[stage].threads,
+            slots=choice.slots,
+            num_cpus=given[stage].num_cpus,
+            num_gpus=draft.num_gpus,
+            memory_gb=round(choice.gb, 2),
+            min_replicas=replicas[0],
+            initial_replicas=replicas[1],
+            max_replicas=replicas[2],
+            avoid_nodes=avoid,
+            reasons=tuple(reasons),
+        )
+    wishes = [(needs[s], frozenset(p.avoid_nodes)) for s, p in stages.items() for _ in range(p.initial_replicas)]
+    if not shares.place(machines, wishes):
+        start = [f"{s} {p.initial_replicas} x {p.num_cpus:g} CPU {p.num_gpus:g} GPU" for s, p in stages.items()]
+        raise PlanError(
+            f"the replicas to start ({', '.join(start)}) do not fit {sum(m.cpus for m in machines):g} CPUs and "
+            f"{sum(m.gpu_count for m in machines)} GPUs: lower num_cpus, num_gpus or the replicas"
+        )
+    return {stage: stages[stage] for stage in STAGES}
+
+
+def _check_threads(stage: str, wanted: StageOverride, hosts: Sequence[HardwareProfile]) -> None:
+    most = min(m.cpu.logical_cores for m in hosts)
+    if wanted.threads and wanted.threads > most:
+        raise PlanError(f"{stage}: {wanted.threads} threads on {most} logical cores: ask for at most {most}")
+
+
+def _replicas(
+    stage: str, start: int, most: int, wanted: StageOverride, needs: Mapping[str, shares.Need]
+) -> tuple[int, int, int]:
+    """(min, initial, max); explicit figures win and pull the planned ones with them."""
+    if most < 1:
+        total = sum(need.ram_gb for need in needs.values())
+        raise PlanError(
+            f"{stage}: no machine holds one replica of every stage ({total:.1f} GB of RAM and "
+            f"{sum(n.num_cpus for n in needs.values()):g} CPUs in all): lower num_cpus, or use a larger machine"
+        )
+    high = wanted.max_replicas or max(most, wanted.initial_replicas or 1, wanted.min_replicas or 1)
+    low = min(1, wanted.initial_replicas if wanted.initial_replicas is not None else 1)
+    low = wanted.min_replicas if wanted.min_replicas is not None else low
+    if wanted.initial_replicas is not None:
+        return low, wanted.initial_replicas, high
+    return low, min(high, max(start, low)) if low else 0, high
+
+
+def _could_land(machine: HardwareProfile, need: shares.Need) -> bool:
+    return machine.cpus >= need.num_cpus and (need.num_gpus == 0 or machine.gpu_count > 0)

@@ -1,0 +1,138 @@
+"""Dividing machines between replicas: cores and threads, and how many replicas a cluster holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cluster.profile import HardwareProfile
+from cluster.tiers import PerStage
+
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Of one replica: torch threads, and CPUs to ask the scheduler for."""
+
+    threads: int
+    num_cpus: float
+
+
+def round_down(value: float) -> float:
+    return max(0.01, math.floor(value * 100 + EPSILON) / 100)
+
+
+def usable_cores(machine: HardwareProfile) -> tuple[int, int]:
+    """Physical and performance cores, no more than the CPUs that the scheduler gives out there."""
+    most = max(1, int(machine.cpus))
+    return min(machine.cpu.physical_cores, most), min(machine.cpu.performance_cores, most)
+
+
+def shares(machine: HardwareProfile, devices: Mapping[str, str], feeds: int, most: PerStage) -> dict[str, Share]:
+    """What a replica of each stage gets where the machine runs one of each, or `feeds` of an accelerator's LM.
+
+    The scheduler counts logical CPUs, threads count physical cores, so a core costs cpus / cores. On one or two cores
+    the stages alternate and each may use both. From three on, text-to-semantic and the VQ-decoder run side by side on
+    their own cores; the reference-encoder, busy once a voice, borrows the decoder's and has its own from eight on.
+    A replica on an accelerator only feeds it: one thread.
+    """
+    cores, fast = usable_cores(machine)
+    cpus = machine.cpus
+    if devices["text_to_semantic"] == "cpu":
+        lm, decoder, encoder = _three(cores, fast, cpus, most)
+    else:
+        feed = min(1.0, cpus / (feeds + 2))
+        rest = cpus - feeds * feed
+        spare = max(1, min(cores, int(cores * rest / cpus)))
+        lm = Share(1, feed)
+        decoder, encoder = _two(spare, rest, most)
+    given = {"text_to_semantic": lm, "vq_decoder": decoder, "reference_encoder": encoder}
+    return {
+        stage: Share(1, round_down(min(1.0, s.num_cpus))) if devices[stage] != "cpu" else Share(s.threads, s.num_cpus)
+        for stage, s in ((stage, Share(s.threads, round_down(s.num_cpus))) for stage, s in given.items())
+    }
+
+
+def _three(cores: int, fast: int, cpus: float, most: PerStage) -> tuple[Share, Share, Share]:
+    if cores <= 2:
+        return Share(fast, cpus / 2), Share(cores, cpus / 4), Share(cores, cpus / 4)
+    core = cpus / cores
+    decoder = min(most.vq_decoder, max(1, cores // 4))
+    if cores < 8:
+        lm = min(most.text_to_semantic, fast, cores - decoder)
+        return Share(lm, (lm - 0.25) * core), Share(decoder, decoder * core), Share(decoder, 0.25 * core)
+    encoder = min(most.reference_encoder, cores // 8)
+    lm = min(most.text_to_semantic, fast, cores - decoder - encoder)
+    return Share(lm, lm * core), Share(decoder, decoder * core), Share(encoder, encoder * core)
+
+
+def _two(cores: int, cpus: float, most: PerStage) -> tuple[Share, Share]:
+    if cores <= 2:
+        return Share(cores, cpus / 2), Share(cores, cpus / 2)
+    core = cpus / cores
+    decoder, encoder = min(most.vq_decoder, cores // 2), min(most.reference_encoder, max(1, cores // 4))
+    return Share(decoder, decoder * core), Share(encoder, encoder * core)
+
+
+def weakest(given: Sequence[Share]) -> Share:
+    """A share that every one of the machines can give."""
+    return Share(min(s.threads for s in given), min(s.num_cpus for s in given))
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What one replica takes from a machine."""
+
+    num_cpus: float
+    num_gpus: float
+    ram_gb: float
+
+
+def held(machine: HardwareProfile, ram_gb: float, stage: str, needs: Mapping[str, Need]) -> int:
+    """Replicas of a stage that fit beside one replica of each other stage (on each GPU, where those use GPUs)."""
+    own = needs[stage]
+    others = [need for name, need in needs.items() if name != stage]
+    counts = [(machine.cpus - sum(n.num_cpus for n in others) + EPSILON) / own.num_cpus]
+    if own.ram_gb > 0:
+        counts.append((ram_gb - sum(n.ram_gb for n in others) + EPSILON) / own.ram_gb)
+    if own.num_gpus > 0:
+        share = min(1.0, sum(n.num_gpus for n in others))
+        each = int((1 - share + EPSILON) / own.num_gpus) if own.num_gpus <= 1 else 0
+        counts.append(machine.gpu_count * each if each else machine.gpu_count // own.num_gpus)
+    return max(0, int(min(counts)))
+
+
+def place(machines: Sequence[HardwareProfile], replicas: Sequence[tuple[Need, frozenset[str]]]) -> bool:
+    """Whether the scheduler could place all replicas, each with the nodes where it may not go: first fit, largest
+    first; GPU fractions stay on one GPU."""
+    cpus = {m.node: m.cpus for m in machines}
+    gpus = {m.node: [1.0] * m.gpu_count for m in machines}
+    for need, avoid in sorted(replicas, key=lambda r: (-r[0].num_gpus, -r[0].num_cpus)):
+        for machine in machines:
+            node = machine.node
+            if node in avoid or cpus[node] + EPSILON < need.num_cpus or not _take(gpus[node], need.num_gpus):
+                continue
+            cpus[node] -= need.num_cpus
+            break
+        else:
+            return False
+    return True
+
+
+def _take(gpus: list[float], amount: float) -> bool:
+    if amount <= 0:
+        return True
+    if amount > 1:
+        free = [i for i, left in enumerate(gpus) if left > 1 - EPSILON][: math.ceil(amount)]
+        if len(free) < amount:
+            return False
+        for index in free:
+            gpus[index] = 0.0
+        return True
+    for index, left in enumerate(gpus):
+        if left + EPSILON >= amount:
+            gpus[index] = left - amount
+            return True
+    return False

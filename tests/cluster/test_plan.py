@@ -1,0 +1,354 @@
+"""The planner's rules: locks, overrides, refusals, and that what is planned always fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from machines import SMALL, machine, machines
+
+from cluster.footprints import Footprints
+from cluster.hardware import Cpu, Gpu, HardwareProfile
+from cluster.plan import STAGES, Plan, PlanError, PlanOptions, make
+
+LM, ENCODER, DECODER = "text_to_semantic", "reference_encoder", "vq_decoder"
+
+
+def override(stage: str, **fields: object) -> PlanOptions:
+    return PlanOptions(stages={stage: fields})
+
+
+def devices(plan: Plan) -> set[str]:
+    return {stage.device for stage in plan.stages.values()}
+
+
+# Devices
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("rtx-4090", "cpu"), ("rtx-4090", "cuda"), ("m2-pro", "cpu"), ("m2-pro", "mps")]
+)
+def test_an_explicit_device_is_a_lock(name: str, device: str) -> None:
+    plan = make(machines(name), PlanOptions(device=device))
+    assert devices(plan) == {device}
+    assert f"{device}: asked for, so locked" in plan.stages[LM].reasons
+
+
+def test_a_locked_cpu_gets_the_cpus_tier() -> None:
+    plan = make(machines("laptop-4gb-idle"), PlanOptions(device="cpu"))
+    assert (plan.tier, plan.text_limit) == ("cpu-low", 300)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_does_not_exist_falls_back_and_says_so(device: str) -> None:
+    plan = make(machines("ryzen-5"), PlanOptions(device=device))
+    assert devices(plan) == {"cpu"}
+    assert any(f"{device} was asked for, but no machine has it" in r for r in plan.stages[LM].reasons)
+
+
+def test_a_locked_gpu_that_is_too_small_is_refused_with_figures() -> None:
+    with pytest.raises(PlanError, match=r"1\.4 GB usable VRAM on laptop-4gb-busy .* leave the device to auto"):
+        make(machines("laptop-4gb-busy"), PlanOptions(device="cuda"))
+
+
+def test_unused_vram_is_what_counts() -> None:
+    busy = machine("rtx-4090")
+    gpu = dataclasses.replace(busy.gpus[0], vram_free=2_000_000_000)
+    plan = make([dataclasses.replace(busy, gpus=(gpu,))])
+    assert devices(plan) == {"cpu"}
+    assert any("1.0 GB usable VRAM on rtx-4090 is under" in reason for reason in plan.stages[LM].reasons)
+
+
+def test_int8_where_that_makes_it_fit() -> None:
+    laptop = machine("laptop-4gb-idle")
+    gpu = dataclasses.replace(laptop.gpus[0], vram_free=3_600_000_000)
+    lm = make([dataclasses.replace(laptop, gpus=(gpu,))]).stages[LM]
+    assert (lm.device, lm.quantization, lm.slots) == ("cuda", "int8", 4)
+    assert "int8: so that it fits" in lm.reasons
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_used() -> None:
+    server = machine("v100")
+    gpu = dataclasses.replace(server.gpus[0], problem="the installed torch (CUDA 13.0) has no kernels for it")
+    lm = make([dataclasses.replace(server, gpus=(gpu,))]).stages[LM]
+    assert lm.device == "cpu"
+    assert any("has no kernels for it" in reason for reason in lm.reasons)
+
+
+def test_a_gpu_that_ray_does_not_offer_is_not_used() -> None:
+    lm = make([dataclasses.replace(machine("rtx-4090"), schedulable_gpus=0.0)]).stages[LM]
+    assert lm.device == "cpu"
+    assert any("--num-gpus" in reason for reason in lm.reasons)
+
+
+def test_a_missing_driver_is_named() -> None:
+    assert any("driver is not installed" in reason for reason in make(machines("ryzen-5")).stages[LM].reasons)
+
+
+def test_one_stage_can_leave_the_gpu() -> None:
+    plan = make(machines("rtx-4090"), override(DECODER, device="cpu"))
+    decoder = plan.stages[DECODER]
+    assert (plan.stages[LM].device, plan.stages[ENCODER].device, decoder.device) == ("cuda", "cuda", "cpu")
+    assert decoder.num_gpus == 0 and decoder.threads > 1 and "device cpu: set by its override" in decoder.reasons
+
+
+def test_one_stage_can_have_the_gpu() -> None:
+    plan = make(machines("laptop-4gb-idle"), PlanOptions("cpu", SMALL, {DECODER: {"device": "cuda"}}))
+    assert (plan.stages[LM].device, plan.stages[DECODER].device, plan.stages[ENCODER].device) == ("cpu", "cuda", "cpu")
+
+
+# Compile (H6)
+
+
+@pytest.mark.parametrize(("system", "compiled"), [("linux", True), ("wsl2", True), ("windows", False)])
+def test_compile_where_triton_is(system: str, compiled: bool) -> None:
+    plan = make([dataclasses.replace(machine("rtx-4090"), os=system)])
+    assert plan.stages[LM].compile is compiled
+    assert plan.stages[ENCODER].compile is False
+
+
+def test_compile_can_be_overridden() -> None:
+    assert make(machines("epyc-2-core"), override(LM, compile=True)).stages[LM].compile is True
+    assert make(machines("rtx-4090"), override(LM, compile=False)).stages[LM].compile is False
+
+
+# Overrides
+
+
+def test_overrides_win_and_are_named() -> None:
+    asked = {"threads": 1, "slots": 3, "num_cpus": 0.25, "min_replicas": 0, "max_replicas": 4}
+    lm = make(machines("epyc-2-core"), override(LM, **asked)).stages[LM]
+    assert {name: getattr(lm, name) for name in asked} == asked
+    assert lm.initial_replicas == 0
+    for name in asked:
+        assert any(reason.startswith(f"{name} ") and reason.endswith("override") for reason in lm.reasons)
+
+
+def test_fewer_cpus_asked_for_hold_more_replicas() -> None:
+    options = PlanOptions(footprints=SMALL, stages={LM: {"num_cpus": 0.5}, DECODER: {"num_cpus": 0.25}})
+    assert make(machines("epyc-2-core"), options).stages[LM].max_replicas == 2
+
+
+def test_precision_changes_what_fits() -> None:
+    small, large = (
+        make(machines("i5-laptop"), override(LM, precision=p, quantization="none")).stages[LM] for p in ("bf16", "fp32")
+    )
+    assert small.memory_gb / small.slots < large.memory_gb / large.slots
+
+
+@pytest.mark.parametrize(
+    ("name", "stage", "fields", "message"),
+    [
+        ("ryzen-5", "text_to_semantics", {}, "did you mean 'text_to_semantic'"),
+        ("ryzen-5", "zzz", {}, "choose one of reference_encoder"),
+        ("ryzen-5", LM, {"quantisation": "int8"}, "did you mean 'quantization'"),
+        ("ryzen-5", LM, {"reasons": ("x",)}, "unknown"),
+        ("ryzen-5", LM, {"device": "tpu"}, "text_to_semantic.device"),
+        ("ryzen-5", LM, {"threads": 0}, "text_to_semantic.threads"),
+        ("ryzen-5", LM, {"threads": True}, "text_to_semantic.threads"),
+        ("ryzen-5", LM, {"threads": 13}, "ask for at most 12"),
+        ("ryzen-5", LM, {"slots": "8"}, "text_to_semantic.slots"),
+        ("ryzen-5", LM, {"num_cpus": -1.0}, "text_to_semantic.num_cpus"),
+        ("ryzen-5", LM, {"num_cpus": float("nan")}, "text_to_semantic.num_cpus"),
+        ("ryzen-5", LM, {"min_replicas": -1}, "text_to_semantic.min_replicas"),
+        ("ryzen-5", LM, {"max_replicas": 0}, "text_to_semantic.max_replicas"),
+        ("ryzen-5", LM, {"min_replicas": 3, "max_replicas": 2}, "min_replicas 3 is over max_replicas 2"),
+        ("ryzen-5", LM, {"initial_replicas": 3, "max_replicas": 2}, "initial_replicas 3 is over"),
+        ("ryzen-5", LM, {"device": "cuda"}, "no machine has cuda.*set its device to auto or cpu"),
+        ("ryzen-5", LM, {"device": "mps"}, "no machine has mps"),
+        ("ryzen-5", LM, {"precision": "fp16"}, "fp16 does not run on cpu: choose fp32 or bf16"),
+        ("ryzen-5", LM, {"num_gpus": 1.0}, "num_gpus must be 0"),
+        ("ryzen-5", LM, {"num_cpus": 64.0}, "lower num_cpus"),
+        ("ryzen-5", LM, {"initial_replicas": 5}, "do not fit 12 CPUs and 0 GPUs"),
+        ("ryzen-5", LM, {"slots": 400}, "GB usable RAM .* is under"),
+        ("ryzen-5", DECODER, {"quantization": "int8"}, "int8 exists for text_to_semantic only"),
+        ("m2-pro", LM, {"quantization": "int8"}, "int8 on mps falls back to the CPU"),
+        ("m2-pro", LM, {"precision": "bf16"}, "bf16 does not run on mps: choose fp32 or fp16"),
+        ("v100", LM, {"precision": "bf16"}, "compute capability 8.0"),
+        ("rtx-4090", LM, {"num_gpus": 1.5}, "whole number"),
+        ("rtx-4090", LM, {"num_gpus": 2.0}, "lower num_cpus"),
+    ],
+)
+def test_impossible_overrides_say_what_to_do(name: str, stage: str, fields: dict, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        make(machines(name), PlanOptions(stages={stage: fields}))
+
+
+@pytest.mark.parametrize("stages", [{LM: 3}, {LM: ["device", "cpu"]}])
+def test_overrides_must_be_mappings(stages: dict) -> None:
+    with pytest.raises(PlanError, match="mapping"):
+        make(machines("ryzen-5"), PlanOptions(stages=stages))
+
+
+def test_an_empty_override_is_none() -> None:
+    assert make(machines("ryzen-5"), PlanOptions(stages={LM: None})) == make(machines("ryzen-5"))
+
+
+@pytest.mark.parametrize("device", ["gpu", "", "CUDA"])
+def test_unknown_devices_are_refused(device: str) -> None:
+    with pytest.raises(PlanError, match="choose auto, cpu, cuda, mps"):
+        make(machines("ryzen-5"), PlanOptions(device=device))
+
+
+def test_no_machines() -> None:
+    with pytest.raises(PlanError, match="no machine offers a CPU"):
+        make([])
+    with pytest.raises(PlanError, match="no machine offers a CPU"):
+        make([dataclasses.replace(machine("ryzen-5"), schedulable_cpus=0.0)])
+    with pytest.raises(PlanError, match="same node id"):
+        make([machine("ryzen-5")] * 2)
+
+
+@pytest.mark.parametrize("value", [-1, float("inf"), "much", True])
+def test_footprints_are_checked(value: object) -> None:
+    with pytest.raises(ValueError, match="runtime_gb"):
+        Footprints(runtime_gb=value)
+
+
+# Sharing machines
+
+
+def test_two_cores_are_shared_by_stages_that_alternate() -> None:
+    plan = make(machines("epyc-2-core"))
+    assert [stage.threads for stage in plan.stages.values()] == [2, 2, 2]
+    assert sum(stage.num_cpus for stage in plan.stages.values()) <= 2
+
+
+@pytest.mark.parametrize("name", ["raspberry-pi-5", "i5-laptop", "ryzen-5", "i9-hybrid", "server-amx", "server-epyc"])
+def test_generating_and_decoding_do_not_share_cores(name: str) -> None:
+    stages = make(machines(name)).stages
+    assert stages[LM].threads + stages[DECODER].threads <= machine(name).cpu.physical_cores
+    assert stages[LM].threads <= machine(name).cpu.performance_cores
+
+
+@pytest.mark.parametrize("name", ["server-amx", "server-epyc"])
+def test_every_replica_that_autoscaling_may_add_has_its_own_cores(name: str) -> None:
+    host = machine(name)
+    stages = make([host]).stages
+    core = host.cpu.logical_cores / host.cpu.physical_cores
+    assert all(stage.num_cpus >= stage.threads * core for stage in stages.values())
+
+
+def test_cpus_that_ray_offers_bound_the_plan() -> None:
+    lm = make([dataclasses.replace(machine("ryzen-5"), schedulable_cpus=2.0)]).stages[LM]
+    assert (lm.threads, lm.num_cpus) == (2, 1.0)
+
+
+def test_like_cpu_nodes_start_a_replica_each() -> None:
+    nodes = [dataclasses.replace(machine("epyc-2-core"), node=f"n{i}") for i in range(3)]
+    plan = make(nodes)
+    assert plan.stages[LM].initial_replicas == 3
+    assert all(stage.avoid_nodes == () for stage in plan.stages.values())
+
+
+def test_to_dict_is_json() -> None:
+    plan = make(machines("mixed-cluster"))
+    assert json.loads(json.dumps(plan.to_dict()))["stages"][LM]["device"] == "cuda"
+
+
+cpus = st.builds(
+    lambda vendor, fast, slow, smt, sets: Cpu(
+        vendor, "x", fast + slow, fast, (fast + slow) * smt, tuple(dict.fromkeys(sets))
+    ),
+    st.sampled_from(["amd", "intel", "arm", "unknown"]),
+    st.integers(1, 64),
+    st.integers(0, 16),
+    st.integers(1, 2),
+    st.lists(st.sampled_from(["avx2", "avx512", "vnni", "bf16", "amx", "neon"]), max_size=4),
+)
+gpus = st.builds(
+    lambda free, capability: (free, capability),
+    st.sampled_from([85, 24, 15, 8, 4, 2, 0]).map(lambda gb: gb * 10**9),
+    st.sampled_from([(9, 0), (8, 9), (8, 0), (7, 5), (7, 0), (6, 1)]),
+)
+
+
+@st.composite
+def hosts(draw, node: str = "n") -> HardwareProfile:
+    cards = [draw(gpus)] * draw(st.sampled_from([1, 0, 2, 4]))
+    ram = draw(st.one_of(st.integers(10**9, 16 * 10**9), st.integers(16 * 10**9, 512 * 10**9)))
+    cpu = draw(cpus)
+    return HardwareProfile(
+        node=node,
+        hostname=node,
+        os=draw(st.sampled_from(["linux", "windows", "wsl2"])),
+        cpu=cpu,
+        ram_total=ram,
+        ram_available=ram,
+        gpus=tuple(Gpu(i, "card", free + 10**9, free, capability) for i, (free, capability) in enumerate(cards)),
+        schedulable_cpus=draw(st.sampled_from([None, None, None, 0.0, 1.0, 2.0, 0.5])),
+    )
+
+
+@st.composite
+def clusters(draw) -> list[HardwareProfile]:
+    return [draw(hosts(node=f"n{i}")) for i in range(draw(st.integers(1, 5)))]
+
+
+def placeable(cluster: list[HardwareProfile], plan: Plan, order: random.Random) -> bool:
+    """Ray places in an order of its own: every replica on any node that still has room."""
+    cpus = {m.node: m.cpus for m in cluster}
+    cards = {m.node: [1.0] * m.gpu_count for m in cluster}
+    replicas = [stage for stage in plan.stages.values() for _ in range(stage.initial_replicas)]
+    order.shuffle(replicas)
+    for stage in replicas:
+        room = [
+            node
+            for node in cpus
+            if node not in stage.avoid_nodes
+            and cpus[node] >= stage.num_cpus - 1e-6
+            and (not stage.num_gpus or any(left >= stage.num_gpus - 1e-6 for left in cards[node]))
+        ]
+        if not room:
+            return False
+        node = order.choice(room)
+        cpus[node] -= stage.num_cpus
+        if stage.num_gpus:
+            fits = [i for i, left in enumerate(cards[node]) if left >= stage.num_gpus - 1e-6]
+            cards[node][order.choice(fits)] -= stage.num_gpus
+    return True
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(clusters(), st.sampled_from([Footprints(), SMALL]), st.sampled_from(["auto", "cpu", "cuda"]), st.integers(0, 99))
+def test_whatever_is_planned_fits(cluster, footprints, device, seed) -> None:
+    try:
+        plan = make(cluster, PlanOptions(device, footprints))
+    except PlanError as error:
+        assert "usable" in str(error) or "of any machine" in str(error) or "offers a CPU" in str(error), error
+        return
+    event(plan.stages[LM].device)
+    assert tuple(plan.stages) == STAGES
+    assert placeable(cluster, plan, random.Random(seed))
+    for stage in plan.stages.values():
+        assert stage.threads >= 1 and stage.slots >= 1 and stage.num_cpus > 0
+        assert 1 <= stage.min_replicas <= stage.initial_replicas <= stage.max_replicas
+        assert (stage.device == "cuda") == (stage.num_gpus > 0)
+        homes = [m for m in cluster if m.node not in stage.avoid_nodes and m.cpus >= stage.num_cpus]
+        homes = [m for m in homes if m.gpu_count] if stage.num_gpus else homes
+        assert homes
+        for home in homes:
+            assert stage.threads <= home.cpu.physical_cores
+            if stage.device == "cuda":
+                assert stage.memory_gb <= min(g.vram_free for g in home.gpus) / 1e9 - 0.99
+                assert stage.precision != "bf16" or home.gpus[0].compute_capability >= (8, 0)
+            else:
+                assert stage.memory_gb <= home.ram_available / 1e9 - 0.99
+                assert stage.precision != "bf16" or {"bf16", "amx"} & set(home.cpu.instruction_sets)
+                assert stage.quantization != "int8" or {"avx2", "neon"} & set(home.cpu.instruction_sets)
+
+
+@settings(max_examples=100, deadline=None)
+@given(hosts())
+def test_one_machine_is_never_oversubscribed(host) -> None:
+    try:
+        stages = make([host], PlanOptions(footprints=SMALL)).stages
+    except PlanError:
+        return
+    assert sum(s.num_cpus * s.initial_replicas for s in stages.values()) <= host.cpus + 0.05
+    if host.cpus >= 0.1:
+        assert sum(s.num_cpus * s.initial_replicas for s in stages.values()) <= host.cpus + 1e-6

@@ -116,7 +116,7 @@ TINY = Recipe(
     ),
     merges=272,
     block_size=1024,
-    stop=1.6,
+    stop=1.0,
 )
 
 

@@ -1,0 +1,1 @@
+"""Ray Serve deployments and HTTP: what carries the models to people."""

@@ -1,0 +1,194 @@
+"""The voice library: recordings with their transcripts and codes, on any fsspec address.
+
+    <url>/manifests/<hash of the id>.json    {"id", "text", "blob"}: a voice exists while this file does
+    <url>/blobs/<blob>/audio                 the recording as it was sent
+    <url>/blobs/<blob>/codes-<key>.npy       its codes, one file per codec that encoded it
+
+A manifest is moved into place whole, after its blob, so a crash leaves at most a blob that nothing names. Nothing is
+kept in memory: several replicas may share a store. Calls block on storage; from a coroutine use `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+import fsspec
+import numpy as np
+from fsspec.implementations.local import LocalFileSystem
+
+from models.types import InvalidRequest, Reference, VoiceNotFound
+
+# Upstream's own rule for reference ids, less spaces at the ends.
+VALID_ID = re.compile(r"[a-zA-Z0-9_-](?:[a-zA-Z0-9\-_ ]{0,253}[a-zA-Z0-9_-])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A registered voice. `blob` names its recording, whatever the voice is renamed to."""
+
+    id: str
+    text: str
+    blob: str
+
+
+class VoiceLibrary:
+    """Voices below `url`: a folder, or any address fsspec knows (`s3://…`, `memory://…`)."""
+
+    def __init__(self, url: str) -> None:
+        self._fs, root = fsspec.core.url_to_fs(url)
+        self._root = root.rstrip("/")
+        for folder in ("manifests", "blobs"):
+            self._fs.makedirs(f"{self._root}/{folder}", exist_ok=True)
+
+    def add(self, voice_id: str, audio: bytes, text: str) -> Voice:
+        """Registers a recording. The caller has made sure that it decodes. Raises InvalidRequest for a bad or taken id,
+        or an empty transcript or recording."""
+        check_id(voice_id)
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidRequest("A voice needs its transcript: send the words spoken in the recording as text.")
+        if not audio:
+            raise InvalidRequest("A voice needs a recording: the audio is empty.")
+        self._refuse_taken(voice_id)
+        voice = Voice(voice_id, text.strip(), uuid.uuid4().hex)
+        self._write(f"{self._folder(voice)}/audio", audio)
+        try:
+            self._create(voice)
+        except InvalidRequest:
+            self._remove(self._folder(voice))
+            raise
+        return voice
+
+    def list(self) -> list[Voice]:
+        """Every voice, by id."""
+        self._fs.invalidate_cache()
+        paths = self._fs.ls(f"{self._root}/manifests", detail=False)
+        voices = (self._read(path) for path in paths if path.endswith(".json"))
+        return sorted((voice for voice in voices if voice), key=lambda voice: voice.id)
+
+    def get(self, voice_id: str) -> Voice:
+        """Raises InvalidRequest for a bad id, VoiceNotFound for an unknown one."""
+        check_id(voice_id)
+        voice = self._read(self._manifest(voice_id))
+        if voice is None:
+            raise VoiceNotFound(f"There is no voice {voice_id!r}; GET /v1/references/list names those there are.")
+        return voice
+
+    def reference(self, voice: Voice) -> Reference:
+        """The recording and its transcript."""
+        with self._present(voice):
+            return Reference(self._fs.cat_file(f"{self._folder(voice)}/audio"), voice.text)
+
+    def delete(self, voice_id: str) -> None:
+        """Removes the voice, its recording and its codes."""
+        voice = self.get(voice_id)
+        with self._present(voice):
+            self._fs.rm_file(self._manifest(voice_id))
+        self._remove(self._folder(voice))
+
+    def rename(self, old: str, new: str) -> Voice:
+        """The same voice under another id; nothing is copied or encoded again."""
+        voice = self.get(old)
+        check_id(new)
+        if new == old:
+            return voice
+        self._refuse_taken(new)
+        renamed = replace(voice, id=new)
+        self._create(renamed)
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._manifest(old))
+        return renamed
+
+    def codes(self, voice: Voice, codec_key: str) -> np.ndarray | None:
+        """The codes (num_codebooks, frames) int16 that the codec of that fingerprint gave, if it already encoded it."""
+        try:
+            data = self._fs.cat_file(self._codes_path(voice, codec_key))
+            return np.load(io.BytesIO(data), allow_pickle=False)
+        except (FileNotFoundError, ValueError, EOFError):
+            return None
+
+    def put_codes(self, voice: Voice, codec_key: str, codes: np.ndarray) -> None:
+        """Keeps the codes of a voice, so that it is never encoded again by that codec."""
+        if not self._fs.exists(f"{self._folder(voice)}/audio"):
+            return
+        data = io.BytesIO()
+        np.save(data, np.ascontiguousarray(codes, dtype=np.int16), allow_pickle=False)
+        self._write(self._codes_path(voice, codec_key), data.getvalue())
+
+    def _manifest(self, voice_id: str) -> str:
+        return f"{self._root}/manifests/{_digest(voice_id)}.json"
+
+    def _folder(self, voice: Voice) -> str:
+        return f"{self._root}/blobs/{voice.blob}"
+
+    def _codes_path(self, voice: Voice, codec_key: str) -> str:
+        return f"{self._folder(voice)}/codes-{_digest(codec_key)}.npy"
+
+    def _read(self, path: str) -> Voice | None:
+        try:
+            return Voice(**json.loads(self._fs.cat_file(path)))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _refuse_taken(self, voice_id: str) -> None:
+        if self._read(self._manifest(voice_id)):
+            raise _taken(voice_id)
+
+    def _create(self, voice: Voice) -> None:
+        """Writes the manifest. A local file system lets only one of two simultaneous callers have the id; elsewhere the
+        last one has it."""
+        path, data = self._manifest(voice.id), json.dumps(asdict(voice)).encode()
+        if not isinstance(self._fs, LocalFileSystem):
+            return self._write(path, data)
+        temporary = f"{path}.{uuid.uuid4().hex}"
+        self._fs.pipe_file(temporary, data)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise _taken(voice.id) from None
+        finally:
+            self._fs.rm_file(temporary)
+
+    def _write(self, path: str, data: bytes) -> None:
+        """Readers see the file whole or not at all."""
+        self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex}"
+        self._fs.pipe_file(temporary, data)
+        self._fs.mv(temporary, path)
+
+    def _remove(self, folder: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm(folder, recursive=True)
+
+    @contextlib.contextmanager
+    def _present(self, voice: Voice) -> Iterator[None]:
+        """Another replica may delete a voice between two reads."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise VoiceNotFound(f"The voice {voice.id!r} was deleted a moment ago.") from None
+
+
+def check_id(voice_id: str) -> None:
+    """Raises InvalidRequest unless the id is 1 to 255 letters, digits, '-', '_' and inner spaces."""
+    if not isinstance(voice_id, str) or not VALID_ID.fullmatch(voice_id):
+        shown = repr(voice_id if not isinstance(voice_id, str) or len(voice_id) <= 60 else voice_id[:60] + "…")
+        raise InvalidRequest(
+            f"{shown} cannot name a voice: use 1 to 255 letters (a-z), digits, '-', '_' and spaces between them."
+        )
+
+
+def _taken(voice_id: str) -> InvalidRequest:
+    return InvalidRequest(f"The voice {voice_id!r} is already there; rename or delete it first, or choose another id.")
+
+
+def _digest(name: str) -> str:
+    """File names that every file system tells apart, however long or alike the names are."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""The ensemble: text and a voice in, speech out."""

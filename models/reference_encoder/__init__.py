@@ -1,0 +1,1 @@
+"""The reference-encoder stage: a recording becomes codes."""

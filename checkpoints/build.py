@@ -140,7 +140,9 @@ def build_tiny(path: str | Path, seed: int = 0, **language_model: object) -> Pat
 
 def _write_tokenizer(path: Path, merges: int, codebook_size: int) -> None:
     tokens = [bytes([i]) for i in range(256)]
-    words = ("".join(letters) for length in (2, 3, 4) for letters in itertools.product(string.ascii_lowercase, repeat=length))
+    words = (
+        "".join(letters) for length in (2, 3, 4) for letters in itertools.product(string.ascii_lowercase, repeat=length)
+    )
     tokens += [word.encode() for word in itertools.islice(words, merges - 256)]
     lines = [f"{base64.b64encode(token).decode()} {rank}" for rank, token in enumerate(tokens)]
     (path / "tokenizer.tiktoken").write_text("\n".join(lines) + "\n")
@@ -239,7 +241,9 @@ def _codec_state(recipe: Recipe, generator: torch.Generator) -> dict[str, Tensor
         if not name.endswith(".weight") or not _has_weight_norm(prefix):
             state[name] = tensor
             continue
-        magnitude = tensor.norm(dim=(1, 2), keepdim=True) * (0.9 + 0.2 * torch.rand((shape[0], 1, 1), generator=generator))
+        magnitude = tensor.norm(dim=(1, 2), keepdim=True) * (
+            0.9 + 0.2 * torch.rand((shape[0], 1, 1), generator=generator)
+        )
         if prefix.endswith("_proj"):  # DAC's own layers
             state |= {f"{prefix}.weight_g": magnitude, f"{prefix}.weight_v": tensor}
         else:  # upstream's causal convolutions
@@ -247,7 +251,9 @@ def _codec_state(recipe: Recipe, generator: torch.Generator) -> dict[str, Tensor
             state |= {f"{parametrization}0": magnitude, f"{parametrization}1": tensor}
     for i, layers in enumerate(recipe.codec.encoder_transformer_layers):
         if layers:
-            state |= _buffers(f"encoder.block.{i + 1}.block.5.", recipe.block_size * 4, recipe.codec.encoder_transformer(i))
+            state |= _buffers(
+                f"encoder.block.{i + 1}.block.5.", recipe.block_size * 4, recipe.codec.encoder_transformer(i)
+            )
     for module in ("pre_module", "post_module"):
         state |= _buffers(f"quantizer.{module}.", recipe.block_size, recipe.codec.transformer)
     return state

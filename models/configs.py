@@ -186,7 +186,7 @@ class CodecConfig:
         return 1 + self.n_codebooks
 
     def encoder_transformer(self, block: int) -> TransformerConfig:
-        """The transformer behind encoder block `block`: upstream fixes n_head, width and window from the block's dim."""
+        """The transformer behind encoder block `block`: upstream derives its heads, width and window from the dim."""
         dim = self.encoder_dim * 2 ** (block + 1)
         return TransformerConfig(
             n_layer=self.encoder_transformer_layers[block],

@@ -66,7 +66,7 @@ class Engine:
         self._thread.start()
 
     def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
-        """Queue a prompt. Raises TooLarge if it leaves no room for speech, Busy if too many wait, NotReady if stopped."""
+        """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if stopped."""
         length = prompt.values.shape[1]
         room = self._network.positions - length
         if room < 1:
@@ -154,7 +154,9 @@ class Engine:
         self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
 
     def _has_work(self) -> bool:
-        return bool(self._in_flight or self._scheduler.waiting or self._scheduler.running() or self._scheduler.next_chunk())
+        return bool(
+            self._in_flight or self._scheduler.waiting or self._scheduler.running() or self._scheduler.next_chunk()
+        )
 
     def _step(self, admitted: list[Stream]) -> None:
         for stream in admitted:

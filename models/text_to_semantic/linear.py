@@ -16,22 +16,38 @@ Quantization = Literal["none", "int8"]
 def make_linear(weight: Tensor, bias: Tensor | None, quantization: Quantization, like: Tensor) -> Linear:
     """A linear layer of `weight` (out, in), for activations of the dtype and device of `like`.
 
-    "int8" is oneDNN's dynamic quantisation (VNNI where the CPU has it): weights per output row, activations per call.
+    "int8" keeps weights as integers with a scale per output row. On a CPU oneDNN multiplies integers (VNNI where there
+    is one), activations quantised per call; elsewhere the weights are widened at each use, which saves memory only.
     """
     if quantization == "int8":
-        return _Int8Linear(weight, bias)
+        quantized, scale = _quantize(weight)
+        if like.device.type == "cpu":
+            return _Int8Linear(quantized, scale, bias)
+        return _widened(quantized.to(like.device), scale.to(like), bias.to(like) if bias is not None else None)
     weight = weight.to(like)
     bias = bias.to(like) if bias is not None else None
     return lambda x: F.linear(x, weight, bias)
 
 
+def _quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """(int8 weights, fp32 scale per row), symmetric: oneDNN keeps no zero points for weights."""
+    weight = weight.float()
+    scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
+def _widened(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Linear:
+    def linear(x: Tensor) -> Tensor:
+        y = F.linear(x, weight.to(x.dtype)) * scale
+        return y if bias is None else y + bias
+
+    return linear
+
+
 class _Int8Linear:
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        weight = weight.float()
-        # Symmetric per row: oneDNN keeps no zero points for weights.
-        scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
-        quantized = torch.quantize_per_channel(weight, scale, torch.zeros_like(scale, dtype=torch.int32), 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(quantized, bias.float() if bias is not None else None)
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        packed = torch._make_per_channel_quantized_tensor(weight, scale, torch.zeros(len(scale), dtype=torch.int32), 0)
+        self._packed = torch.ops.quantized.linear_prepack(packed, bias.float() if bias is not None else None)
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.ops.quantized.linear_dynamic(x, self._packed, False)

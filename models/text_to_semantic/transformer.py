@@ -58,7 +58,12 @@ class Block:
     """One transformer block over tensors named as upstream's `TransformerBlock`."""
 
     def __init__(
-        self, config: TransformerConfig, tensors: dict[str, Tensor], prefix: str, quantization: Quantization, like: Tensor
+        self,
+        config: TransformerConfig,
+        tensors: dict[str, Tensor],
+        prefix: str,
+        quantization: Quantization,
+        like: Tensor,
     ) -> None:
         def linear(*names: str) -> object:
             weight = torch.cat([tensors[f"{prefix}{name}.weight"] for name in names])

@@ -46,7 +46,9 @@ def encoder(tiny: Path) -> PromptEncoder:
 def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
     engines = []
 
-    def make(slots: int = 4, lead: int = LEAD, waiting: int = 16, voices: int = 2, quantization: str = "none") -> Engine:
+    def make(
+        slots: int = 4, lead: int = LEAD, waiting: int = 16, voices: int = 2, quantization: str = "none"
+    ) -> Engine:
         checkpoint = Checkpoint(tiny)
         network = Network(
             checkpoint.language_model_config,
@@ -163,5 +165,7 @@ def test_a_failing_step_reaches_its_clients_and_the_engine_lives_on(
 
 
 def test_int8_speaks(make_engine, encoder: PromptEncoder) -> None:
-    codes = Client(make_engine(quantization="int8"), encoder, "a", Prompt("x", sampling=Sampling(max_new_tokens=20))).codes()
+    codes = Client(
+        make_engine(quantization="int8"), encoder, "a", Prompt("x", sampling=Sampling(max_new_tokens=20))
+    ).codes()
     assert 0 < codes.shape[1] <= 20

@@ -41,7 +41,9 @@ def upstream(tiny: Path) -> DualARTransformer:
 def references(count: int, seed: int = 0) -> tuple[EncodedReference, ...]:
     random = np.random.default_rng(seed)
     return tuple(
-        EncodedReference(codes=random.integers(0, 1024, (4, 20 + 5 * i)).astype(np.int16), text=f"Reference {i}, spoken.")
+        EncodedReference(
+            codes=random.integers(0, 1024, (4, 20 + 5 * i)).astype(np.int16), text=f"Reference {i}, spoken."
+        )
         for i in range(count)
     )
 
@@ -97,7 +99,9 @@ def network(tiny: Path, encoder: PromptEncoder, slots: int, **options: object) -
     )
 
 
-def start(net: Network, encoder: PromptEncoder, slot: int, prompt: Prompt, chunk: int = 10**6) -> tuple[int, torch.Tensor]:
+def start(
+    net: Network, encoder: PromptEncoder, slot: int, prompt: Prompt, chunk: int = 10**6
+) -> tuple[int, torch.Tensor]:
     values = encoder.encode(prompt).values
     net.reset(slot, prompt.sampling)
     for begin in range(0, values.shape[1], chunk):

@@ -1,0 +1,62 @@
+"""From a checkpoint to a running, warmed-up engine."""
+
+from __future__ import annotations
+
+import queue
+
+import torch
+
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.linear import Quantization
+from models.text_to_semantic.network import Network
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.scheduler import Scheduler
+from models.types import Prompt, Sampling
+
+POSITIONS = 2048  # of a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
+PREFILL_CHUNK = 128  # positions between two decode steps
+
+
+def load_engine(
+    checkpoint: Checkpoint,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    quantization: Quantization,
+    slots: int,
+    threads: int,
+    voices: int,
+    lead: int,
+) -> tuple[PromptEncoder, Engine]:
+    """An engine that has spoken once, so that no user waits for what a first call sets up.
+
+    `voices` bounds the prefix cache; `lead` is in frames. Raises CheckpointError.
+    """
+    config = checkpoint.language_model_config
+    encoder = PromptEncoder(checkpoint.path, config.num_codebooks)
+    tensors = checkpoint.language_model_tensors()
+    if device == "cpu" and quantization == "int8":
+        dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
+    network = Network(
+        config,
+        tensors,
+        encoder.ids,
+        slots=slots,
+        positions=POSITIONS,
+        device=device,
+        dtype=dtype,
+        quantization=quantization,
+    )
+    engine = Engine(network, Scheduler(slots, slots, PREFILL_CHUNK, lead), PrefixCache(voices))
+    _speak_once(engine, encoder)
+    return encoder, engine
+
+
+def _speak_once(engine: Engine, encoder: PromptEncoder) -> None:
+    events: queue.Queue = queue.Queue()
+    engine.submit("warm-up", encoder.encode(Prompt("Hello.")), Sampling(max_new_tokens=4), events.put)
+    while not isinstance(event := events.get(), Finished):
+        if isinstance(event, Exception):
+            raise event

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from checkpoints.build import build_tiny
+from tests.graph import local_ray, run
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random checkpoint in upstream's format."""
     return build_tiny(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def ray_address() -> Iterator[str]:
+    """Ray Serve on this machine, one for the whole session."""
+    with local_ray() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def graph(ray_address: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of the real graph on a tiny checkpoint."""
+    return run(ray_address, "graph", tiny, tmp_path_factory.mktemp("voices"))

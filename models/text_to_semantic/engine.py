@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from models.text_to_semantic.network import Network, Readback, start_readback
+from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
-from models.text_to_semantic.prompt import EncodedPrompt
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
 from models.types import InvalidRequest, NotReady, Sampling, TooLarge
 

@@ -45,9 +45,24 @@ def _widened(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Linear:
 
 
 class _Int8Linear:
+    """oneDNN quantises the activations of a call together, so a row's result would depend on its neighbours. Every row is
+    scaled to [-1, 1] first and one more row spans exactly that: then each row is quantised by its own range alone, and
+    as integers add up exactly, a stream draws the same codes alone and in a batch."""
+
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         packed = torch._make_per_channel_quantized_tensor(weight, scale, torch.zeros(len(scale), dtype=torch.int32), 0)
-        self._packed = torch.ops.quantized.linear_prepack(packed, bias.float() if bias is not None else None)
+        self._packed = torch.ops.quantized.linear_prepack(packed, None)
+        self._bias = bias.float() if bias is not None else None
+        self._range = torch.zeros(1, weight.shape[1])
+        self._range[0, 0], self._range[0, -1] = -1.0, 1.0
+        # Without VNNI, 8-bit products could overflow the 16-bit sums of AVX2.
+        self._reduce_range = not torch.cpu._is_vnni_supported()
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic(x, self._packed, False)
+        rows = x.reshape(-1, x.shape[-1])
+        largest = rows.abs().amax(-1, keepdim=True).clamp_(min=1e-8)
+        rows = torch.cat([rows / largest, self._range])
+        y = torch.ops.quantized.linear_dynamic(rows, self._packed, self._reduce_range)[:-1].mul_(largest)
+        if self._bias is not None:
+            y += self._bias
+        return y.reshape(*x.shape[:-1], -1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import queue
 
 import torch
+from torch import Tensor
 
 from models.checkpoint import Checkpoint
+from models.configs import LanguageModelConfig
 from models.text_to_semantic.engine import Engine, Finished
 from models.text_to_semantic.linear import Quantization
-from models.text_to_semantic.network import Network
+from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
@@ -36,22 +38,39 @@ def load_engine(
     """
     config = checkpoint.language_model_config
     encoder = PromptEncoder(checkpoint.path, config.num_codebooks)
-    tensors = checkpoint.language_model_tensors()
-    if device == "cpu" and quantization == "int8":
-        dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
-    network = Network(
+    network = make_network(
         config,
-        tensors,
+        checkpoint.language_model_tensors(),
         encoder.ids,
-        slots=slots,
-        positions=POSITIONS,
         device=device,
         dtype=dtype,
         quantization=quantization,
+        slots=slots,
+        threads=threads,
     )
     engine = Engine(network, Scheduler(slots, slots, PREFILL_CHUNK, lead), PrefixCache(voices))
     _speak_once(engine, encoder)
     return encoder, engine
+
+
+def make_network(
+    config: LanguageModelConfig,
+    tensors: dict[str, Tensor],
+    ids: TokenIds,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    quantization: Quantization,
+    slots: int,
+    threads: int,
+    positions: int = POSITIONS,
+) -> Network:
+    """The network for a plan."""
+    if device == "cpu" and quantization == "int8":
+        dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
+    return Network(
+        config, tensors, ids, slots=slots, positions=positions, device=device, dtype=dtype, quantization=quantization
+    )
 
 
 def _speak_once(engine: Engine, encoder: PromptEncoder) -> None:

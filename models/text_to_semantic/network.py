@@ -31,6 +31,16 @@ class TokenIds:
     end: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedPrompt:
+    """values (1 + num_codebooks, T) int32: token ids over codes. The first `prefix_length` positions depend on the
+    references alone, and `prefix_key` names them; None when there are no references."""
+
+    values: Tensor
+    prefix_length: int
+    prefix_key: str | None
+
+
 Readback = Callable[[], list[list[int]]]
 
 

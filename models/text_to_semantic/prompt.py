@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,20 +9,10 @@ from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START_TOKEN, FishTokenizer
 from torch import Tensor
 
-from models.text_to_semantic.network import TokenIds
+from models.text_to_semantic.network import EncodedPrompt, TokenIds
 from models.types import EncodedReference, Prompt
 
 _ALLOWED = {PHONEME_START_TOKEN, PHONEME_END_TOKEN}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedPrompt:
-    """values (1 + num_codebooks, T) int32: token ids over codes. The first `prefix_length` positions depend on the
-    references alone, and `prefix_key` names them; None when there are no references."""
-
-    values: Tensor
-    prefix_length: int
-    prefix_key: str | None
 
 
 class PromptEncoder:

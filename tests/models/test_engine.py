@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.linear import make_linear
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
@@ -169,3 +171,14 @@ def test_int8_speaks(make_engine, encoder: PromptEncoder) -> None:
         make_engine(quantization="int8"), encoder, "a", Prompt("x", sampling=Sampling(max_new_tokens=20))
     ).codes()
     assert 0 < codes.shape[1] <= 20
+
+
+def test_int8_rows_do_not_see_their_neighbours() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(48, 64, generator=generator)
+    linear = make_linear(weight, torch.randn(48, generator=generator), "int8", torch.empty(0))
+    rows = torch.randn(9, 64, generator=generator) * torch.logspace(-3, 3, 9)[:, None]
+    together = linear(rows)
+    assert all(torch.equal(linear(row[None])[0], together[i]) for i, row in enumerate(rows))
+    exact = rows @ weight.T
+    assert torch.nn.functional.cosine_similarity(together - linear(torch.zeros(1, 64)), exact).min() > 0.999

@@ -1,0 +1,120 @@
+"""The composition root: settings and machines in, the serving graph out. The only place that wires things."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+from ray import serve
+from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+
+from cluster import nodes
+from cluster.plan import Footprints, Plan, PlanOptions, StagePlan, make
+from deployments import settings as settings_file
+from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
+from deployments.ingress_replica import Ingress
+from deployments.reference_encoder import ReferenceEncoder
+from deployments.replica import environment
+from deployments.routing import StreamRouter
+from deployments.settings import Settings
+from deployments.text_to_semantic import TextToSemantic
+from deployments.vq_decoder import VQDecoder
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.load import POSITIONS
+
+logger = logging.getLogger("ray.serve")
+
+INGRESS_REQUESTS = 1000  # in flight on one ingress replica; it only waits for the stages
+SHUTDOWN_SECONDS = 60.0  # longer than the longest segment takes: running requests finish when a replica goes
+
+
+def build(args: dict[str, Any]) -> serve.Application:
+    """The application of serve_config.yaml. Raises SettingsError, CheckpointError, PlanError before anything loads."""
+    settings = settings_file.read(args)
+    checkpoint = Checkpoint(settings.checkpoint_path)
+    # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
+    machines = nodes.profiles(own_processes="ray::ServeReplica:")
+    plan = make(machines, PlanOptions(settings.device, footprints(checkpoint), settings.stages))
+    for name, stage in plan.stages.items():
+        logger.info("%s on %s: %s", name, stage.device, "; ".join(stage.reasons))
+    return graph(settings, checkpoint, plan)
+
+
+def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Application:
+    """The three stages and the ingress, each with what the plan gives it."""
+    path = str(checkpoint.path)
+    lm, codec = plan.stages["text_to_semantic"], checkpoint.codec_config
+    streams = max(lm.slots * lm.max_replicas, plan.stages["vq_decoder"].slots)
+    # Acknowledgements come beside the streams; streams beyond the slots and as many waiting are refused by the engine.
+    text_to_semantic = _stage(
+        TextToSemantic, lm, settings, ongoing=4 * lm.slots, target=TARGET_OCCUPANCY * lm.slots
+    ).bind(path, plan)
+    vq_decoder = _stage(
+        VQDecoder, plan.stages["vq_decoder"], settings, ongoing=2 * streams, target=TARGET_OCCUPANCY * streams
+    ).bind(path, plan, 2 * streams, text_to_semantic)
+    encoder = plan.stages["reference_encoder"]
+    reference_encoder = _stage(
+        ReferenceEncoder, encoder, settings, ongoing=4 * encoder.slots, target=2 * encoder.slots
+    ).bind(path, encoder)
+    ingress = serve.deployment(
+        Ingress,
+        name="Ingress",
+        num_replicas=settings.ingress_replicas,
+        max_ongoing_requests=INGRESS_REQUESTS,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
+        graceful_shutdown_wait_loop_s=0.2,
+    )
+    return ingress.bind(settings, plan, codec, checkpoint.codec_key, reference_encoder, text_to_semantic, vq_decoder)
+
+
+def footprints(checkpoint: Checkpoint) -> Footprints:
+    """What the planner must know of a checkpoint's size."""
+    lm, codec = checkpoint.language_model_config, checkpoint.codec_config
+    tensors = checkpoint.language_model_tensors()
+    sizes = {name: tensor.numel() for name, tensor in tensors.items()}
+    embeddings = sizes["embeddings.weight"] + sizes["codebook_embeddings.weight"]
+    head = 0 if lm.tie_word_embeddings else sizes["output.weight"] * (lm.codebook_size + 1) // lm.vocab_size
+    return dataclasses.replace(
+        Footprints(),
+        text_to_semantic_params=sum(sizes.values()) - sizes.get("output.weight", 0) + head,
+        embedding_params=embeddings,
+        codec_encoder_params=sum(t.numel() for t in checkpoint.codec_tensors("encoder").values()),
+        codec_decoder_params=sum(t.numel() for t in checkpoint.codec_tensors("decoder").values()),
+        kv_values_per_token=lm.n_layer * lm.slow.n_local_heads * lm.slow.head_dim * 2,
+        slot_tokens=POSITIONS,
+        encoder_values_per_second=4 * codec.encoder_dim * codec.sample_rate,
+        decoder_values_per_slot=4 * (codec.decoder_dim >> len(codec.decoder_rates)) * 25 * codec.frame_length
+        + 2 * codec.transformer.n_layer * codec.transformer.dim * (codec.transformer.window_size or 0),
+    )
+
+
+def _stage(cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, target: float) -> serve.Deployment:
+    slots = cls is TextToSemantic
+    scaling = settings.autoscaling
+    elsewhere = {"label_selector": {"ray.io/node-id": f"!in({','.join(plan.avoid_nodes)})"}} if plan.avoid_nodes else {}
+    return serve.deployment(
+        cls,
+        name=cls.__name__,
+        max_ongoing_requests=ongoing,
+        ray_actor_options={
+            "num_cpus": plan.num_cpus,
+            "num_gpus": plan.num_gpus,
+            "runtime_env": {"env_vars": environment(plan)},
+            **elsewhere,
+        },
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=plan.min_replicas,
+            initial_replicas=plan.initial_replicas,
+            max_replicas=plan.max_replicas,
+            target_ongoing_requests=target,
+            upscale_delay_s=scaling.upscale_delay_s,
+            downscale_delay_s=scaling.downscale_delay_s,
+            look_back_period_s=scaling.look_back_s,
+            **({"policy": AutoscalingPolicy(policy_function=follow_slots)} if slots else {}),
+        ),
+        graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
+        graceful_shutdown_wait_loop_s=0.2,
+        **({"request_router_config": RequestRouterConfig(request_router_class=StreamRouter)} if slots else {}),
+    )

@@ -1,0 +1,65 @@
+"""Items that arrive while the networks are busy share the next call: batching without a waiting window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs `work` on one thread of its own, over at most `limit` items a call, in order of arrival.
+
+    The thread is the only one that touches the network, so that whatever `run` is given is safe there too.
+    """
+
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], limit: int) -> None:
+        self._work, self._limit = work, limit
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._thread = ThreadPoolExecutor(1)
+        self._task: asyncio.Task[None] | None = None
+        self.widest_batch = 0
+
+    async def __call__(self, item: Item) -> Result:
+        """The result for one item. Raises what `work` raised; a cancelled caller's item is left out."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._drain())
+        return await future
+
+    async def run(self, function: Callable[[], Result]) -> Result:
+        """Run anything on the batcher's thread, after the call under way."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def later(self, function: Callable[[], None]) -> None:
+        """As `run`, without waiting for it."""
+        self._thread.submit(function)
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            batch = []
+            while self._waiting and len(batch) < self._limit:
+                item, future = self._waiting.popleft()
+                if not future.done():
+                    batch.append((item, future))
+            if batch:
+                await self._finish(batch)
+
+    async def _finish(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        self.widest_batch = max(self.widest_batch, len(batch))
+        try:
+            results = await self.run(lambda: self._work([item for item, _ in batch]))
+        except Exception as error:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

@@ -1,0 +1,69 @@
+"""The ingress as a Ray Serve deployment: it builds the ASGI app around the stages' handles."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.applications import Starlette
+
+from cluster.plan import Plan
+from deployments.ingress import create_app
+from deployments.pipeline import Limits, Pipeline
+from deployments.protocols.system import ServerInfo
+from deployments.settings import Settings
+from deployments.stages import RayStages
+from deployments.status import GraphStatus
+from deployments.voices import VoiceLibrary
+from models.configs import CodecConfig
+
+
+@serve.ingress()
+class Ingress:
+    """One replica; it holds no model."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        codec: CodecConfig,
+        codec_key: str,
+        reference_encoder: DeploymentHandle,
+        text_to_semantic: DeploymentHandle,
+        vq_decoder: DeploymentHandle,
+    ) -> None:
+        self._settings, self._plan = settings, plan
+        self._status = GraphStatus(serve.get_replica_context().app_name, text_to_semantic)
+        self._stages = RayStages(
+            reference_encoder,
+            text_to_semantic,
+            vq_decoder,
+            sample_rate=codec.sample_rate,
+            frame_length=codec.frame_length,
+            codec_key=codec_key,
+        )
+
+    def __serve_build_asgi_app__(self) -> Starlette:
+        settings, plan, lm = self._settings, self._plan, self._plan.stages["text_to_semantic"]
+        limits = Limits(
+            body_bytes=settings.limits.body_mb * 2**20,
+            text_chars=settings.limits.text_chars,
+            references=settings.limits.references,
+            tier=plan.tier,
+            tier_text_chars=plan.text_limit,
+            encode_cache=plan.reference_cache,
+        )
+        info = ServerInfo(
+            version=version("shoal"),
+            checkpoint=settings.checkpoint_path.name,
+            device=lm.device,
+            tier=plan.tier,
+            precision=lm.precision if lm.quantization == "none" else lm.quantization,
+            plan=plan.to_dict(),
+            ready=self._status.ready,
+            engine=self._status.engine,
+        )
+        pipeline = Pipeline(self._stages, VoiceLibrary(settings.voices_url), limits)
+        keys = [key.get_secret_value() for key in settings.api_keys]
+        return create_app(pipeline, info, limits, keys, send_request_id=False)  # Serve sends one itself

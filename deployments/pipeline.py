@@ -1,0 +1,269 @@
+"""One request's way: text and voice -> segments -> prompts -> PCM blocks in order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from deployments.encode_cache import EncodeCache
+from deployments.voices import VoiceLibrary, check_id
+from models.fish_speech import text as texts
+from models.fish_speech.normalize import normalize
+from models.types import (
+    Busy,
+    EncodedReference,
+    Gone,
+    InvalidRequest,
+    Prompt,
+    Reference,
+    SynthesisRequest,
+    Unsayable,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedAudio:
+    """What the reference-encoder returns: codes int16 (num_codebooks, frames), and what the caller should know."""
+
+    codes: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+class Stages(Protocol):
+    """The three stages as the pipeline calls them. `codec_key` names the codec's weights: codes belong to them."""
+
+    sample_rate: int
+    frame_rate: float
+    codec_key: str
+
+    async def encode(self, audio: bytes) -> EncodedAudio:
+        """A recording in any container -> its codes. Raises NotAudio, TooLarge, Busy, NotReady."""
+
+    def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+        """Float32 PCM blocks of one segment; closing or cancelling the generator stops the work on every stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for. `tier_text_chars` is where `on_long_text=truncate` cuts; `segments_ahead` segments
+    of a text run side by side, each at most `lead_blocks` PCM blocks ahead of its listener."""
+
+    body_bytes: int = 64 * 2**20
+    text_chars: int = 50_000
+    tier: str = "unknown"
+    tier_text_chars: int = 1000
+    references: int = 16
+    segments_ahead: int = 4
+    lead_blocks: int = 32
+    first_segment_chars: int = 100
+    encode_cache: int = 64
+
+
+class Speech:
+    """Audio being made. The first block exists already: what can be refused was refused before this object."""
+
+    def __init__(
+        self, headers: dict[str, str], sample_rate: int, first: np.ndarray, rest: AsyncGenerator[np.ndarray, None]
+    ) -> None:
+        self.headers = headers
+        self.sample_rate = sample_rate
+        self.samples = 0
+        self._first = first
+        self._rest = rest
+
+    async def blocks(self) -> AsyncGenerator[np.ndarray, None]:
+        """Float32 PCM blocks in [-1, 1], in order; once. `samples` counts what was taken."""
+        try:
+            block: np.ndarray | None = self._first
+            while block is not None:
+                self.samples += len(block)
+                yield block
+                block = await anext(self._rest, None)
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop the work on every stage; harmless when it is finished."""
+        await self._rest.aclose()
+
+
+class Pipeline:
+    def __init__(self, stages: Stages, voices: VoiceLibrary, limits: Limits) -> None:
+        self.stages = stages
+        self.voices = voices
+        self.limits = limits
+        self.encoded = EncodeCache(limits.encode_cache)
+
+    async def open(self, request: SynthesisRequest) -> Speech:
+        """Start speaking; returns with the first block made.
+
+        Raises InvalidRequest, Unsayable, TooLarge, VoiceNotFound, NotAudio, Busy, NotReady, OutOfMemory.
+        """
+        segments, headers = await asyncio.to_thread(segment, request, self.limits)
+        references = await self._references(request)
+        notes = [note for reference in references for note in reference.notes]
+        if notes:
+            headers["X-Reference-Note"] = header_text(" ".join(notes))
+        sampling = request.sampling
+        prompts = [
+            Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
+            for i, text in enumerate(segments)
+        ]
+        rest = self._speak(prompts)
+        try:
+            first = await anext(rest)
+        except StopAsyncIteration:
+            raise Unsayable("The model made no sound for this text; add words, or try another seed.") from None
+        return Speech(headers, self.stages.sample_rate, first, rest)
+
+    async def add_voice(self, voice_id: str, audio: bytes, text: str) -> tuple[str, ...]:
+        """Register a voice, encoded at once: a bad recording is refused here, and no request waits for it later.
+        Returns notes. Raises InvalidRequest, NotAudio, TooLarge."""
+        check_id(voice_id)
+        encoded = await self._encode(Reference(audio, text))
+        voice = await asyncio.to_thread(self.voices.add, voice_id, audio, text)
+        await asyncio.to_thread(self.voices.put_codes, voice, self.stages.codec_key, encoded.codes)
+        return encoded.notes
+
+    async def _references(self, request: SynthesisRequest) -> tuple[EncodedReference, ...]:
+        if request.voice is not None:
+            if request.references:
+                raise InvalidRequest("Give either a registered voice or reference recordings, not both.")
+            return (await self._voice(request.voice),)
+        if len(request.references) > self.limits.references:
+            raise InvalidRequest(f"At most {self.limits.references} references, got {len(request.references)}.")
+        return tuple(await asyncio.gather(*map(self._encode, request.references)))
+
+    async def _encode(self, reference: Reference) -> EncodedReference:
+        encoded = await self.encoded.get(reference.key, lambda: self.stages.encode(reference.audio))
+        return EncodedReference(encoded.codes, texts.defuse(reference.text), encoded.notes)
+
+    async def _voice(self, voice_id: str) -> EncodedReference:
+        """A registered voice's codes: stored ones, else encoded now and stored for good."""
+        key = self.stages.codec_key
+        voice = await asyncio.to_thread(self.voices.get, voice_id)
+        codes = await asyncio.to_thread(self.voices.codes, voice, key)
+        if codes is not None:
+            return EncodedReference(codes, texts.defuse(voice.text))
+        encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
+        await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)
+        return encoded
+
+    async def _speak(self, prompts: list[Prompt]) -> AsyncGenerator[np.ndarray, None]:
+        """All prompts' blocks in order. The first runs alone until it sounds: nothing competes with the first audio,
+        and the others find its voice prefix cached."""
+        waiting = deque(prompts)
+        running: deque[_Utterance] = deque()
+
+        def start(count: int, patient: bool) -> None:
+            while waiting and len(running) < count:
+                running.append(_Utterance(self.stages, waiting.popleft(), self.limits.lead_blocks, patient))
+
+        try:
+            start(1, patient=False)
+            sounding = False
+            while running:
+                while (block := await running[0].next()) is not None:
+                    sounding = True
+                    start(self.limits.segments_ahead, patient=True)
+                    yield block
+                await running.popleft().aclose()
+                start(self.limits.segments_ahead if sounding else 1, patient=sounding)
+        finally:
+            await asyncio.gather(*(utterance.aclose() for utterance in running))
+
+
+class _Utterance:
+    """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
+    stages are busy, instead of failing a text whose beginning already sounds."""
+
+    def __init__(self, stages: Stages, prompt: Prompt, lead: int, patient: bool) -> None:
+        self._stages = stages
+        self._prompt = prompt
+        self._patient = patient
+        self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue(lead)
+        self._closing = False
+        self._task = asyncio.create_task(self._run())
+
+    async def next(self) -> np.ndarray | None:
+        """The next block; None at the end."""
+        item = await self._made.get()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    async def aclose(self) -> None:
+        self._closing = True
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        end: Exception | None = None
+        try:
+            await self._speak()
+        except asyncio.CancelledError:
+            end = Gone("The stages stopped this request.")
+        except Exception as error:
+            end = error
+        if not self._closing:
+            await self._made.put(end)
+
+    async def _speak(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._stages.speak(self._prompt)) as blocks:
+                    async for block in blocks:
+                        self._patient = False
+                        if len(block):
+                            await self._made.put(block)
+                return
+            except Busy as busy:
+                if not self._patient:
+                    raise
+                await asyncio.sleep(min(busy.retry_after, 1.0))
+
+
+def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[str, str]]:
+    """The text as segments to speak, and the response headers that say what was done to it (pure).
+
+    Raises Unsayable or TooLarge.
+    """
+    text = texts.check(request.text, limits.text_chars)
+    headers = {
+        "X-Seed": str(request.sampling.seed),
+        "X-Hardware-Tier": header_text(limits.tier),
+        "X-Max-Text-Length": str(limits.tier_text_chars),
+    }
+    if request.on_long_text == "truncate":
+        whole, text = text, texts.truncate(text, limits.tier_text_chars)
+        headers["X-Text-Truncated"] = "true" if len(text) < len(whole) else "false"
+        headers["X-Original-Text-Length"] = str(len(whole))
+        headers["X-Truncated-Text-Length"] = str(len(text))
+    if request.normalize:
+        text = normalize(text)
+    first = min(request.chunk_length, limits.first_segment_chars) if request.streaming else request.chunk_length
+    pieces = texts.split(texts.defuse(text), request.chunk_length, first)
+    # A piece of dots alone has nothing to say, and an untrained silence could last a whole segment.
+    segments = [piece for piece in pieces if texts.sayable(piece)]
+    if not segments:
+        raise Unsayable("What is left of the text holds nothing to say: send at least one word or number.")
+    return segments, headers
+
+
+def segment_seed(seed: int, index: int) -> int:
+    """The seed of a text's segment: the request's own for the first, a hash of (seed, index) for the others."""
+    if index == 0:
+        return seed
+    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8]) >> 1
+
+
+def header_text(text: str) -> str:
+    """`text` as an HTTP header can carry it: one line of ASCII."""
+    return " ".join(text.encode("ascii", "replace").decode().split())

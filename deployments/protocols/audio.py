@@ -1,0 +1,70 @@
+"""A synthesis request -> an HTTP response with its audio, whole or as it is made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from deployments.containers import ContainerEncoder, encoder
+from deployments.pipeline import Pipeline, Speech
+from models.types import SynthesisRequest
+
+
+class SpeechStream(StreamingResponse):
+    """Audio as it is made. The ingress watches for departures, so this only sends; however it ends, the work ends."""
+
+    def __init__(
+        self, body: AsyncGenerator[bytes, None], speech: Speech, headers: dict[str, str], media_type: str
+    ) -> None:
+        super().__init__(body, headers=headers, media_type=media_type)
+        self._speech = speech
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.stream_response(send)
+        finally:
+            await self.body_iterator.aclose()
+            await self._speech.aclose()
+
+
+async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: float = 0.0) -> Response:
+    """Raises what Pipeline.open and containers.encoder raise: nothing is sent before the first audio exists."""
+    speech, container = await start(request, synthesis)
+    headers = {"Content-Disposition": f"attachment; filename=audio.{synthesis.format}", **speech.headers}
+    if synthesis.format == "pcm":
+        headers["X-Sample-Rate"] = str(synthesis.sample_rate or speech.sample_rate)
+    body = encoded(speech, container, volume_db)
+    if synthesis.streaming:
+        return SpeechStream(body, speech, headers, container.media_type)
+    return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
+
+
+async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, ContainerEncoder]:
+    """The speech with its first block made, and the encoder for it; the format is checked before any work."""
+    pipeline: Pipeline = request.app.state.pipeline
+    container = encoder(
+        synthesis.format,
+        pipeline.stages.sample_rate,
+        streaming=synthesis.streaming,
+        bitrate_kbps=synthesis.bitrate_kbps,
+        out_sample_rate=synthesis.sample_rate,
+        speed=synthesis.speed,
+    )
+    return await pipeline.open(synthesis), container
+
+
+async def encoded(speech: Speech, container: ContainerEncoder, volume_db: float = 0.0) -> AsyncGenerator[bytes, None]:
+    """The container's bytes, none empty."""
+    gain = 10 ** (volume_db / 20)
+    async with aclosing(speech.blocks()) as blocks:
+        async for block in blocks:
+            if part := container.feed(block * gain if volume_db else block):
+                yield part
+            await asyncio.sleep(0)
+    if rest := container.finish():
+        yield rest

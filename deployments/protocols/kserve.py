@@ -1,0 +1,93 @@
+"""KServe v2 / Triton over HTTP: health, metadata and configuration of the model repository."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from models.repository import ModelConfig
+
+VERSION = "1"
+
+
+async def server(request: Request) -> Response:
+    body = {"name": "shoal", "version": request.app.state.info.version, "extensions": ["model_repository"]}
+    return JSONResponse(body)
+
+
+async def live(request: Request) -> Response:
+    return JSONResponse({"live": True})
+
+
+async def ready(request: Request) -> Response:
+    stages = await request.app.state.info.ready()
+    return _readiness(all(stages.values()))
+
+
+async def metadata(request: Request) -> Response:
+    return JSONResponse(_model(request).metadata())
+
+
+async def config(request: Request) -> Response:
+    return JSONResponse(_model(request).triton())
+
+
+async def model_ready(request: Request) -> Response:
+    return _readiness(await _is_ready(request, _model(request)))
+
+
+async def index(request: Request) -> Response:
+    """POST /v2/repository/index, the listing of Triton's model repository extension."""
+    rows = []
+    for model in request.app.state.models.values():
+        is_ready = await _is_ready(request, model)
+        state = {"state": "READY", "reason": ""} if is_ready else {"state": "UNAVAILABLE", "reason": "starting"}
+        rows.append({"name": model.name, "version": VERSION, **state})
+    return JSONResponse(rows)
+
+
+async def infer(request: Request) -> Response:
+    _model(request)
+    raise HTTPException(501, "infer is not implemented yet; POST /v1/tts or /v1/audio/speech makes speech.")
+
+
+def _model(request: Request) -> ModelConfig:
+    name, version = request.path_params["name"], request.path_params.get("version", VERSION)
+    models = request.app.state.models
+    if name not in models:
+        raise HTTPException(404, f"Unknown model {name!r}; there are {', '.join(models)}.")
+    if version != VERSION:
+        raise HTTPException(404, f"Model {name!r} has only version {VERSION}, not {version!r}.")
+    return models[name]
+
+
+async def _is_ready(request: Request, model: ModelConfig) -> bool:
+    stages = await request.app.state.info.ready()
+    return all(stages.get(name, True) for name in (model.name, *(step.model_name for step in model.ensemble)))
+
+
+def _readiness(is_ready: bool) -> Response:
+    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
+
+
+def _of_model(suffix: str, endpoint: Callable[[Request], Awaitable[Response]], methods: list[str]) -> list[Route]:
+    return [
+        Route("/v2/models/{name}" + version + suffix, endpoint, methods=methods)
+        for version in ("", "/versions/{version}")
+    ]
+
+
+routes = [
+    Route("/v2", server),
+    Route("/v2/health/live", live),
+    Route("/v2/health/ready", ready),
+    Route("/v2/repository/index", index, methods=["POST"]),
+    *_of_model("", metadata, ["GET"]),
+    *_of_model("/ready", model_ready, ["GET"]),
+    *_of_model("/config", config, ["GET"]),
+    *_of_model("/infer", infer, ["POST"]),
+]

@@ -1,0 +1,122 @@
+"""OpenAI's speech protocol: /v1/audio/speech, and the lists of models and voices that its clients ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from deployments.containers import ContainerEncoder
+from deployments.pipeline import Speech
+from deployments.protocols import fields
+from deployments.protocols.audio import SpeechStream, encoded, respond, start
+from models.types import SynthesisRequest, VoiceNotFound
+
+PCM_RATE = 24_000  # what OpenAI documents for response_format=pcm: 24 kHz, 16-bit signed, little-endian
+STOCK_VOICES = frozenset(
+    ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
+)
+VOICE_NOTE = "No voice of this name is registered; the model chose one."
+
+
+def _voice_id(value: Any) -> Any:
+    return value.get("id") if isinstance(value, dict) else value
+
+
+class SpeechRequest(fields.Generation):
+    """OpenAI's fields, and Shoal's own through the SDK's `extra_body`. `model` and `instructions` change nothing."""
+
+    input: str
+    voice: Annotated[str, BeforeValidator(_voice_id)] | None = None
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: float = Field(1.0, ge=0.25, le=4.0)
+    stream_format: Literal["audio", "sse"] = "audio"
+
+    def synthesis(self) -> SynthesisRequest:
+        return SynthesisRequest(
+            text=self.input,
+            voice=self.voice or None,
+            sampling=self.sampling(),
+            format=self.response_format,
+            streaming=True,
+            chunk_length=self.chunk_length,
+            normalize=self.normalize,
+            speed=self.speed,
+            sample_rate=PCM_RATE if self.response_format == "pcm" else None,
+            on_long_text=self.on_long_text,
+        )
+
+
+async def speech(request: Request) -> Response:
+    """POST /v1/audio/speech. A client's default voice ("alloy") must not fail only because nobody registered one."""
+    values, _ = await fields.read(request)
+    asked = fields.check(SpeechRequest, values)
+    synthesis = asked.synthesis()
+    speak = _events if asked.stream_format == "sse" else respond
+    try:
+        return await speak(request, synthesis)
+    except VoiceNotFound:
+        if synthesis.voice not in STOCK_VOICES:
+            raise
+    response = await speak(request, replace(synthesis, voice=None))
+    response.headers["X-Voice-Note"] = VOICE_NOTE
+    return response
+
+
+async def _events(request: Request, synthesis: SynthesisRequest) -> Response:
+    speech, container = await start(request, synthesis)
+    body = _event_lines(speech, container, len(synthesis.text), request.app.state.pipeline.stages.frame_rate)
+    return SpeechStream(body, speech, speech.headers, "text/event-stream")
+
+
+async def _event_lines(
+    speech: Speech, container: ContainerEncoder, characters: int, frame_rate: float
+) -> AsyncGenerator[bytes, None]:
+    """`usage` counts what there is to count here: characters in, frames of codes out."""
+    async for part in encoded(speech, container):
+        yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
+    frames = round(speech.samples / speech.sample_rate * frame_rate)
+    usage = {"input_tokens": characters, "output_tokens": frames, "total_tokens": characters + frames}
+    yield _event({"type": "speech.audio.done", "usage": usage})
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(data)}\n\n".encode()
+
+
+def _model(request: Request) -> dict[str, Any]:
+    info = request.app.state.info
+    return {"id": info.checkpoint, "object": "model", "created": int(info.started), "owned_by": "shoal"}
+
+
+async def models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": [_model(request)]})
+
+
+async def model(request: Request) -> Response:
+    known = _model(request)
+    if request.path_params["id"] != known["id"]:
+        raise HTTPException(404, f"There is no such model here; it serves {known['id']!r}.")
+    return JSONResponse(known)
+
+
+async def voices(request: Request) -> Response:
+    registered = await asyncio.to_thread(request.app.state.pipeline.voices.list)
+    return JSONResponse({"voices": [{"id": voice.id, "name": voice.id} for voice in registered]})
+
+
+routes = [
+    Route("/v1/audio/speech", speech, methods=["POST"]),
+    Route("/v1/audio/voices", voices),
+    Route("/v1/models", models),
+    Route("/v1/models/{id:path}", model),
+]

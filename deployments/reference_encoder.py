@@ -1,0 +1,31 @@
+"""The reference-encoder stage: a recording in any container -> its codes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from cluster.plan import StagePlan
+from deployments.batcher import Batcher
+from deployments.replica import dtype_of, prepare
+from models.checkpoint import Checkpoint
+from models.reference_encoder import audio
+from models.reference_encoder.encoder import ReferenceEncoder as Network
+
+
+class ReferenceEncoder:
+    """One replica; ready when it has encoded once."""
+
+    def __init__(self, checkpoint: str, plan: StagePlan) -> None:
+        prepare(plan)
+        source = Checkpoint(checkpoint)
+        self._config = source.codec_config
+        network = Network(self._config, source.codec_tensors("encoder"), plan.device, dtype_of(plan))
+        network.encode([np.zeros(self._config.sample_rate, np.float32)])
+        self._encode = Batcher(network.encode, plan.slots)
+
+    async def encode(self, recording: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Codes (num_codebooks, frames) int16, and notes for the caller. Raises NotAudio, TooLarge."""
+        loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate)
+        return await self._encode(loaded.waveform), loaded.notes

@@ -1,0 +1,28 @@
+"""What every replica does before it loads a network."""
+
+from __future__ import annotations
+
+import torch
+
+from cluster.plan import StagePlan
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def prepare(plan: StagePlan) -> None:
+    """Set this process's threads: Ray would give torch one thread for a request of up to one CPU."""
+    torch.set_num_threads(plan.threads)
+    torch.set_grad_enabled(False)
+
+
+def environment(plan: StagePlan) -> dict[str, str]:
+    """Variables that must stand before torch is imported: agreeing threads, no accelerator but the planned one."""
+    variables = {"OMP_NUM_THREADS": str(plan.threads)}
+    if plan.device != "cuda":
+        variables["CUDA_VISIBLE_DEVICES"] = ""
+    return variables
+
+
+def dtype_of(plan: StagePlan) -> torch.dtype:
+    """The dtype of a stage's activations and of weights that are not quantised."""
+    return _DTYPES[plan.precision]

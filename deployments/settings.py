@@ -1,0 +1,90 @@
+"""What a person may set: `args` of serve_config.yaml, over which the environment wins; checked before all else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from models.suggest import did_you_mean
+from models.types import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LimitSettings(_Strict):
+    """What one request may ask for."""
+
+    body_mb: Annotated[int, Field(ge=1)] = 64
+    text_chars: Annotated[int, Field(ge=1)] = 50_000
+    references: Annotated[int, Field(ge=1)] = 16
+
+
+class AutoscalingSettings(_Strict):
+    """How fast replicas come and go, in seconds. Bounds are each stage's min_replicas and max_replicas."""
+
+    upscale_delay_s: Seconds = 5.0
+    downscale_delay_s: Seconds = 300.0
+    look_back_s: Annotated[float, Field(gt=10, allow_inf_nan=False)] = 15.0  # Ray samples every 10 s at most
+
+
+class Settings(_Strict):
+    """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage."""
+
+    checkpoint: str = "checkpoints/tiny"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    voices: str = "voices"
+    stages: dict[str, dict[str, Any]] = {}
+    limits: LimitSettings = LimitSettings()
+    autoscaling: AutoscalingSettings = AutoscalingSettings()
+    ingress_replicas: Annotated[int, Field(ge=1)] = 1
+    api_keys: tuple[SecretStr, ...] = ()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return ROOT / Path(self.checkpoint).expanduser()
+
+    @property
+    def voices_url(self) -> str:
+        """An fsspec address; a plain path is taken from the project's folder."""
+        return self.voices if "://" in self.voices else str(ROOT / Path(self.voices).expanduser())
+
+
+_ENVIRONMENT = ("checkpoint", "device", "voices")
+
+
+def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from serve_config.yaml's args and CHECKPOINT, DEVICE, VOICES, SHOAL_API_KEYS (separated by commas).
+
+    Raises SettingsError that names every fault and the nearest valid key.
+    """
+    if "api_keys" in args:
+        raise SettingsError("API keys do not belong in a file: set the environment variable SHOAL_API_KEYS instead")
+    given = dict(args)
+    given |= {name: environment[name.upper()] for name in _ENVIRONMENT if environment.get(name.upper())}
+    keys = [key.strip() for key in environment.get("SHOAL_API_KEYS", "").split(",")]
+    given["api_keys"] = tuple(SecretStr(key) for key in keys if key)
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError("settings: " + "; ".join(_fault(fault) for fault in error.errors())) from None
+
+
+def _fault(fault: Any) -> str:
+    path = [str(part) for part in fault["loc"]]
+    where = ".".join(path)
+    if fault["type"] != "extra_forbidden":
+        return f"{where}: {fault['msg']}, got {fault['input']!r}"
+    sections = {"limits": LimitSettings, "autoscaling": AutoscalingSettings}
+    model = sections.get(path[0], Settings) if len(path) > 1 else Settings
+    valid = [name for name in model.model_fields if name != "api_keys"]
+    return f"unknown key {where!r}{did_you_mean(path[-1], valid)}"

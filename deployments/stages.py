@@ -1,0 +1,77 @@
+"""The three stages as the pipeline sees them, reached through Ray Serve handles."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
+from ray.serve.handle import DeploymentHandle
+
+from deployments.pipeline import EncodedAudio
+from models.types import Busy, Gone, NotReady, Prompt
+
+ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
+
+
+class RayStages:
+    """Implements `deployments.pipeline.Stages`. `frame_length` is in samples."""
+
+    def __init__(
+        self,
+        reference_encoder: DeploymentHandle,
+        text_to_semantic: DeploymentHandle,
+        vq_decoder: DeploymentHandle,
+        *,
+        sample_rate: int,
+        frame_length: int,
+        codec_key: str,
+    ) -> None:
+        self.sample_rate, self.codec_key = sample_rate, codec_key
+        self.frame_rate = sample_rate / frame_length
+        self._frame_length = frame_length
+        self._encode = reference_encoder.encode
+        self._acknowledge = text_to_semantic.options(method_name="acknowledge")
+        self._stream = vq_decoder.options(stream=True).stream
+
+    async def encode(self, audio: bytes) -> EncodedAudio:
+        with _translated():
+            codes, notes = await self._encode.remote(audio)
+        return EncodedAudio(codes, notes)
+
+    async def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+        stream_id = uuid.uuid4().hex
+        blocks = self._stream.remote(stream_id, prompt)
+        replica = ""
+        frames = acknowledged = 0
+        try:
+            with _translated():
+                async for block in blocks:
+                    if isinstance(block, str):
+                        replica = block
+                        continue
+                    yield block
+                    frames += len(block) // self._frame_length
+                    if frames - acknowledged >= ACKNOWLEDGE_EVERY:
+                        acknowledged = frames
+                        self._acknowledge.options(multiplexed_model_id=replica).remote(stream_id, frames)
+        finally:
+            blocks.cancel()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Ray's errors as the domain's. A stage's own error comes wrapped with a remote traceback: unwrap it."""
+    try:
+        yield
+    except RayTaskError as error:
+        raise error.cause if isinstance(error.cause, Exception) else error from None
+    except BackPressureError:
+        raise Busy("every place in the queue is taken: try again shortly") from None
+    except (RayActorError, DeploymentUnavailableError):
+        raise NotReady("a stage is restarting: try again in a few seconds") from None
+    except (TaskCancelledError, RequestCancelledError):
+        raise Gone("the request was cancelled") from None

@@ -1,0 +1,89 @@
+"""The text-to-semantic stage: prompts -> streams of codes, continuously batched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import numpy as np
+from ray import serve
+
+from cluster.plan import Plan
+from deployments.replica import dtype_of, prepare
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.blocks import block_sizes
+from models.text_to_semantic.engine import Engine, Event, Finished
+from models.text_to_semantic.load import load_engine
+from models.types import Prompt
+
+LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
+
+
+class TextToSemantic:
+    """One replica; ready when it has spoken once."""
+
+    def __init__(self, checkpoint: str, plan: Plan) -> None:
+        stage = plan.stages["text_to_semantic"]
+        prepare(stage)
+        source = Checkpoint(checkpoint)
+        self._encoder, self._engine = load_engine(
+            source,
+            device=stage.device,
+            dtype=dtype_of(stage),
+            quantization=stage.quantization,
+            slots=stage.slots,
+            threads=stage.threads,
+            voices=plan.prefix_cache_voices,
+            lead=int(LEAD_SECONDS * source.codec_config.frame_rate),
+        )
+        self._blocks = plan.first_block, plan.block
+        self._replica = serve.get_replica_context().replica_id.unique_id
+
+    async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[str | np.ndarray, None]:
+        """First this replica's id, then blocks of codes (num_codebooks, n) int16 as they are generated.
+
+        Raises Busy, TooLarge, NotReady. Closing the generator frees the slot before the next step.
+        """
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        encoded = await asyncio.to_thread(self._encoder.encode, prompt)
+        self._engine.submit(
+            stream_id, encoded, prompt.sampling, lambda e: loop.call_soon_threadsafe(events.put_nowait, e)
+        )
+        try:
+            yield self._replica
+            sizes = block_sizes(*self._blocks)
+            size, frames = next(sizes), []
+            while not isinstance(event := await events.get(), Finished):
+                if isinstance(event, Exception):
+                    raise event
+                frames.append(event)
+                if len(frames) == size:
+                    yield np.concatenate(frames, axis=1)
+                    size, frames = next(sizes), []
+            if frames:
+                yield np.concatenate(frames, axis=1)
+        finally:
+            self._engine.abort(stream_id)
+
+    async def acknowledge(self, stream_id: str, frames: int) -> None:
+        """The client has been sent `frames` frames of a stream; the caller names this replica to the router."""
+        self._engine.acknowledge(stream_id, frames)
+
+    async def stats(self) -> dict[str, int]:
+        """Counters and gauges of this replica's engine."""
+        return self._engine.stats()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What the autoscaling policy looks at: slots that are taken or waited for."""
+        stats = self._engine.stats()
+        return {"slots_wanted": float(stats["slots_used"] + stats["waiting"])}
+
+    def check_health(self) -> None:
+        """Raises when the engine's loop is dead or stuck: Ray then replaces this replica."""
+        self._engine.check_health()
+
+    def __del__(self) -> None:
+        engine: Engine | None = getattr(self, "_engine", None)
+        if engine is not None:
+            engine.stop()

@@ -1,0 +1,144 @@
+"""Linear layers and causal convolutions over (batch, time, channels), and the weight algebra that feeds them.
+
+On a CPU with oneDNN, linear weights are packed once: torch's own `linear` repacks bf16 weights at every call and sends
+fp32 to MKL, which is 2 to 5 times slower at the few rows of a streamed block. A convolution of heavy weights and few
+rows is unfolded into such a linear layer; one of light weights and many rows is fastest as oneDNN's channels-last
+convolution. (Packed *convolution* weights are a trap: another length may want another blocking, and then every call
+spends up to 90 ms on reordering them.)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Activation = Literal["none", "gelu", "swish"]
+_ACTIVATIONS = {"none": lambda x: x, "gelu": F.gelu, "swish": F.silu}
+# Above this many weights, repacking them at every call costs more than unfolding the input.
+_HEAVY = 1_500_000
+
+
+def packs_weights(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN has kernels for this precision here."""
+    if device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+class Linear:
+    """x (..., in) -> activation(x @ weight.T + bias) (..., out). `weight` is (out, in)."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        device: torch.device,
+        dtype: torch.dtype,
+        activation: Activation = "none",
+    ) -> None:
+        self._packed = packs_weights(device, dtype)
+        self._activation = activation
+        weight = weight.to(device, dtype).contiguous()
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self._packed else weight
+        self._bias = bias.to(device, dtype) if bias is not None else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self._packed:
+            return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, self._activation, [], "none")
+        return _ACTIVATIONS[self._activation](F.linear(x, self._weight, self._bias))
+
+    def add(self, x: Tensor, other: Tensor) -> Tensor:
+        """other + self(x), the sum taken before rounding where the kernel can. Only without activation."""
+        if self._packed:
+            return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
+        return other + F.linear(x, self._weight, self._bias)
+
+    def multiply(self, x: Tensor, other: Tensor) -> Tensor:
+        """other * self(x). Only without activation."""
+        if self._packed:
+            return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")
+        return other * F.linear(x, self._weight, self._bias)
+
+
+class Conv:
+    """A convolution without padding: (batch, (kernel - 1) * dilation + n, in) -> (batch, n, out).
+
+    `weight` is (out, in / groups, kernel), as torch stores it.
+    """
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        device: torch.device,
+        dtype: torch.dtype,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        self.kernel = weight.shape[2]
+        self.dilation = dilation
+        self.context = (self.kernel - 1) * dilation
+        self._dtype = dtype
+        self._groups = groups
+        self._linear = None
+        unfolds = weight.numel() > _HEAVY and packs_weights(device, dtype)
+        if groups == 1 and (self.kernel == 1 or unfolds):
+            self._linear = Linear(weight.transpose(1, 2).flatten(1), bias, device, dtype)
+        else:
+            weight = weight.to(device, dtype).unsqueeze(2)
+            self._weight = weight.contiguous(memory_format=torch.channels_last)
+            self._bias = bias.to(device, dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x.to(self._dtype)
+        if self._linear is None:
+            x = x.unsqueeze(1).permute(0, 3, 1, 2)  # to torch (batch, in, 1, time), in memory channels-last
+            y = F.conv2d(x, self._weight, self._bias, dilation=(1, self.dilation), groups=self._groups)
+            return y.permute(0, 2, 3, 1).squeeze(1)
+        if self.kernel == 1:
+            return self._linear(x)
+        batch, length, channels = x.shape
+        shape = (batch, length - self.context, self.kernel, channels)
+        windows = x.as_strided(shape, (x.stride(0), x.stride(1), self.dilation * x.stride(1), 1))
+        return self._linear(windows.flatten(2))
+
+
+class Snake:
+    """x + sin(alpha x)^2 / alpha (BigVGAN; upstream's `snake`, with its 1e-9). `alpha` is (1, channels, 1)."""
+
+    def __init__(self, alpha: Tensor, device: torch.device, dtype: torch.dtype) -> None:
+        alpha = alpha.reshape(-1)
+        self.channels = alpha.numel()
+        self._alpha = alpha.to(device, dtype)
+        self._inverse = (alpha + 1e-9).reciprocal().to(device, dtype)
+
+    def __call__(self, x: Tensor, out: Tensor) -> Tensor:
+        """Writes into `out`, which may be `x`."""
+        wave = torch.mul(x, self._alpha).sin_()
+        return torch.addcmul(x, wave.mul_(wave), self._inverse, out=out)
+
+
+def fold_strided(weight: Tensor, stride: int) -> Tensor:
+    """A convolution of `stride` s as one of stride 1 over rows of s samples.
+
+    (out, in, s * taps) -> (out, s * in, taps). Its input (batch, s * n, in) is viewed as (batch, n, s * in), which in
+    this layout moves nothing.
+    """
+    out, channels, kernel = weight.shape
+    taps = kernel // stride
+    return weight.reshape(out, channels, taps, stride).permute(0, 3, 1, 2).reshape(out, stride * channels, taps)
+
+
+def fold_transposed(weight: Tensor, stride: int) -> Tensor:
+    """A transposed convolution as an ordinary one: (in, out, s * taps) -> (s * out, in, taps).
+
+    Sample t * s + j of the output is the sum over taps i of x[t - i] @ weight[:, :, i * s + j]: a causal convolution
+    whose result (batch, n, s * out) is viewed as (batch, s * n, out).
+    """
+    channels, out, kernel = weight.shape
+    taps = kernel // stride
+    weight = weight.reshape(channels, out, taps, stride).flip(2)  # the oldest input meets the last tap
+    return weight.permute(3, 1, 0, 2).reshape(stride * out, channels, taps)

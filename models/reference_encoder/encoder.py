@@ -1,0 +1,119 @@
+"""Upstream's DAC encoder: recordings to codes, without the layers that only its training needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from math import prod
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.codec.layers import Builder, CausalConv, InPieces, Layer
+from models.codec.state import Step
+from models.configs import CodecConfig
+
+# The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache.
+_FRAMES_AT_ONCE = 16
+
+
+class ReferenceEncoder:
+    """Encodes batches of recordings. `tensors` is the encoder half of a codec checkpoint
+    (`Checkpoint.codec_tensors("encoder")`)."""
+
+    def __init__(
+        self, config: CodecConfig, tensors: dict[str, Tensor], device: torch.device | str, dtype: torch.dtype
+    ) -> None:
+        self.config = config
+        self._device = torch.device(device)
+        builder = Builder(tensors, self._device, dtype)
+        self._layers = _network(builder, config)
+        self._contexts = builder.contexts
+        names = ["quantizer.semantic_quantizer.quantizers.0."]
+        names += [f"quantizer.quantizer.quantizers.{i}." for i in range(config.n_codebooks)]
+        self._quantizers = [_Quantizer(tensors, name, self._device) for name in names]
+
+    @torch.inference_mode()
+    def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Mono float32 recordings (samples,) at config.sample_rate -> codes (num_codebooks, frames) int16 for each.
+
+        frames is ceil(samples / frame_length); a last partial frame is filled with silence. One batch, and no recording
+        sees another's padding.
+        """
+        frame_length = self.config.frame_length
+        frames = [-(-len(waveform) // frame_length) for waveform in waveforms]
+        order = sorted(range(len(waveforms)), key=lambda i: -frames[i])  # those still running are then the first rows
+        longest = max(frames, default=0)
+        padded = np.zeros((len(waveforms), longest * frame_length), np.float32)
+        codes = np.zeros((len(waveforms), self.config.num_codebooks, longest), np.int16)
+        for row, i in enumerate(order):
+            padded[row, : len(waveforms[i])] = waveforms[i]
+        tails = self._contexts.allocate(len(waveforms))
+        for start in range(0, longest, _FRAMES_AT_ONCE):
+            end = min(start + _FRAMES_AT_ONCE, longest)
+            running = sum(count > start for count in frames)
+            samples = torch.from_numpy(padded[:running, start * frame_length : end * frame_length]).to(self._device)
+            positions = torch.full((running,), start, device=self._device)
+            step = Step(tails, slice(0, running), positions)
+            codes[:running, :, start:end] = self._forward(samples, step).cpu().numpy()
+        return [codes[row, :, : frames[i]].copy() for row, i in sorted(enumerate(order), key=lambda pair: pair[1])]
+
+    def _forward(self, samples: Tensor, step: Step) -> Tensor:
+        """(batch, n * frame_length) -> (batch, num_codebooks, n) int16."""
+        x = samples[..., None]
+        for layer in self._layers:
+            x = layer(x, step)
+        x = x.float()
+        codes = []
+        for quantizer in self._quantizers:
+            index, quantized = quantizer(x)
+            x = x - quantized
+            codes.append(index)
+        return torch.stack(codes, dim=1).to(torch.int16)
+
+
+class _Quantizer:
+    """One codebook: the entry nearest in direction to the projected vector (upstream's VectorQuantize), in fp32."""
+
+    def __init__(self, tensors: dict[str, Tensor], prefix: str, device: torch.device) -> None:
+        self._in_weight = tensors[prefix + "in_proj.weight"][:, :, 0].to(device)
+        self._in_bias = tensors[prefix + "in_proj.bias"].to(device)
+        self._out_weight = tensors[prefix + "out_proj.weight"][:, :, 0].to(device)
+        self._out_bias = tensors[prefix + "out_proj.bias"].to(device)
+        self._codebook = tensors[prefix + "codebook.weight"].to(device)
+        self._directions = F.normalize(self._codebook)
+        self._squares = self._directions.square().sum(dim=1)
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, n, latent) -> indices (batch, n) and what they stand for (batch, n, latent)."""
+        direction = F.normalize(F.linear(x, self._in_weight, self._in_bias), dim=-1)
+        index = (2 * direction @ self._directions.T - self._squares).argmax(dim=-1)
+        return index, F.linear(F.embedding(index, self._codebook), self._out_weight, self._out_bias)
+
+
+def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
+    """From samples (batch, n * frame_length, 1) to the latent of each frame (batch, n, latent)."""
+    # In fp32: rounding the samples themselves to bf16 would add audible noise before the first layer.
+    first = CausalConv(builder, "encoder.block.0.conv", dtype=torch.float32)
+    dtype = builder.dtype  # and not the builder, which holds the checkpoint
+    blocks = [_block(builder, config, i) for i in range(len(config.encoder_rates))]
+    # The last block has the most weights and the fewest rows: better not read its weights for every piece.
+    wide = [lambda x, step: first(x, step).to(dtype), *chain(*blocks[:-1])]
+    layers = [InPieces(wide, config.frame_length, builder.device), *blocks[-1]]
+    last = len(config.encoder_rates) + 1
+    layers.append(builder.snake_conv(f"encoder.block.{last}", f"encoder.block.{last + 1}.conv"))
+    for i, factor in enumerate(config.downsample_factor):
+        layers += builder.downsample(f"quantizer.downsample.{i}.", factor)
+    layers.append(builder.transformer("quantizer.pre_module.", config.transformer))
+    return layers
+
+
+def _block(builder: Builder, config: CodecConfig, i: int) -> list[Layer]:
+    prefix, stride = f"encoder.block.{i + 1}.block.", config.encoder_rates[i]
+    layers = [*builder.residual_units(prefix, first=0), builder.snake_down(prefix + "3", prefix + "4.conv", stride)]
+    if config.encoder_transformer_layers[i]:
+        per_frame = config.frame_length // prod(config.encoder_rates[: i + 1])
+        layers.append(builder.transformer(prefix + "5.", config.encoder_transformer(i), per_frame))
+    return layers

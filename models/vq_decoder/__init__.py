@@ -1,0 +1,1 @@
+"""VQ-decoder: codes to PCM, streamed exactly, concurrent streams in one batch."""

@@ -1,0 +1,165 @@
+"""Upstream's DAC decoder, streamed: codes in blocks of any size give the same PCM as all codes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from math import prod
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.codec.layers import Builder, CausalConv, InPieces, Layer
+from models.codec.state import Step
+from models.configs import CodecConfig
+from models.types import Busy
+
+
+class Stream:
+    """One utterance being decoded: its row in the decoder's state, and how many frames it has heard."""
+
+    def __init__(self, decoder: VQDecoder, row: int) -> None:
+        self._decoder = decoder
+        self.row = row
+        self.position = 0
+        self.closed = False
+
+    def close(self) -> None:
+        """Give the row back. Closing twice is harmless."""
+        if not self.closed:
+            self.closed = True
+            self._decoder._free.append(self.row)
+
+
+class VQDecoder:
+    """Decodes up to `max_streams` utterances side by side; their state is allocated once, whatever their length.
+
+    `tensors` is the decoder half of a codec checkpoint (`Checkpoint.codec_tensors("decoder")`). Not thread-safe.
+    """
+
+    def __init__(
+        self,
+        config: CodecConfig,
+        tensors: dict[str, Tensor],
+        device: torch.device | str,
+        dtype: torch.dtype,
+        max_streams: int,
+    ) -> None:
+        self.config = config
+        self.max_streams = max_streams
+        self._device = torch.device(device)
+        builder = Builder(tensors, self._device, dtype)
+        self._read_codebooks(builder)
+        self._layers = _network(builder, config)
+        self._tails = builder.contexts.allocate(max_streams)
+        self._free = list(range(max_streams))[::-1]
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of one stream's state."""
+        return sum(tail.nbytes for tail in self._tails) // self.max_streams
+
+    @torch.inference_mode()
+    def open(self) -> Stream:
+        """A stream at its first frame. Raises Busy when `max_streams` are open."""
+        if not self._free:
+            raise Busy(f"all {self.max_streams} decoder streams are in use")
+        stream = Stream(self, self._free.pop())
+        for tail in self._tails:
+            tail[stream.row].zero_()
+        return stream
+
+    @torch.inference_mode()
+    def decode(self, blocks: Sequence[tuple[Stream, np.ndarray]]) -> list[np.ndarray]:
+        """Continue each stream by its codes (num_codebooks, n); returns PCM (n * frame_length,) float32 for each.
+
+        Blocks of equal n run as one batch. Codes beyond a codebook are clamped into it, as upstream does.
+        Raises ValueError for a closed stream, a stream given twice, or codes of another shape.
+        """
+        self._check(blocks)
+        by_length: dict[int, list[int]] = {}
+        for i, (_, codes) in enumerate(blocks):
+            by_length.setdefault(codes.shape[1], []).append(i)
+        pcm = [np.zeros(0, np.float32)] * len(blocks)
+        waiting = [
+            (members, self._forward([blocks[i][0] for i in members], np.stack([blocks[i][1] for i in members])))
+            for length, members in by_length.items()
+            if length
+        ]
+        for members, audio in waiting:  # only here does the host wait for a GPU
+            for i, samples in zip(members, audio.cpu().numpy(), strict=True):
+                pcm[i] = samples
+        return pcm
+
+    def warm_up(self, block_sizes: Sequence[int], batch_sizes: Sequence[int] = (1,)) -> None:
+        """Decode once at each size, so that kernels are made and memory is claimed before the first request."""
+        for streams in batch_sizes:
+            opened = [self.open() for _ in range(streams)]
+            for size in block_sizes:
+                codes = np.zeros((self.config.num_codebooks, size), np.int16)
+                self.decode([(stream, codes) for stream in opened])
+            for stream in opened:
+                stream.close()
+
+    def _check(self, blocks: Sequence[tuple[Stream, np.ndarray]]) -> None:
+        if len({stream.row for stream, _ in blocks}) != len(blocks):
+            raise ValueError("a stream can be continued only once in a call")
+        for stream, codes in blocks:
+            if stream.closed:
+                raise ValueError("the stream is closed")
+            if codes.ndim != 2 or codes.shape[0] != self.config.num_codebooks:
+                raise ValueError(f"codes must be ({self.config.num_codebooks}, frames), not {codes.shape}")
+
+    def _read_codebooks(self, builder: Builder) -> None:
+        """All codebooks under one another, and their output projections side by side as one linear layer."""
+        config = self.config
+        names = ["quantizer.semantic_quantizer.quantizers.0."]
+        names += [f"quantizer.quantizer.quantizers.{i}." for i in range(config.n_codebooks)]
+        books = [builder.tensors[name + "codebook.weight"] for name in names]
+        self._codebooks = torch.cat(books).to(self._device, builder.dtype)
+        self._last = np.array([len(book) - 1 for book in books])[:, None]
+        self._offsets = np.cumsum([0] + [len(book) for book in books[:-1]])[:, None]
+        weight = torch.cat([builder.tensors[name + "out_proj.weight"][:, :, 0] for name in names], dim=1)
+        bias = sum(builder.tensors[name + "out_proj.bias"] for name in names)
+        self._project = builder.linear(weight, bias)
+
+    def _forward(self, streams: list[Stream], codes: np.ndarray) -> Tensor:
+        """codes (batch, num_codebooks, n) -> PCM (batch, n * frame_length) float32 on the device."""
+        indices = np.clip(codes.astype(np.int64), 0, self._last) + self._offsets
+        step = Step(self._tails, self._rows(streams), self._send(np.array([stream.position for stream in streams])))
+        x = self._project(F.embedding(self._send(indices.swapaxes(1, 2)), self._codebooks).flatten(2))
+        for layer in self._layers:
+            x = layer(x, step)
+        for stream in streams:
+            stream.position += codes.shape[2]
+        return x.squeeze(2).tanh()
+
+    def _rows(self, streams: list[Stream]) -> slice | Tensor:
+        if len(streams) == 1:
+            return slice(streams[0].row, streams[0].row + 1)
+        return self._send(np.array([stream.row for stream in streams]))
+
+    def _send(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(self._device, non_blocking=True)
+
+
+def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
+    """From summed codebook vectors (batch, n, latent) to samples before tanh (batch, n * frame_length, 1), fp32."""
+    layers: list[Layer] = [builder.transformer("quantizer.post_module.", config.transformer)]
+    for i, factor in enumerate(reversed(config.downsample_factor)):
+        layers += builder.upsample(f"quantizer.upsample.{i}.", factor)
+    layers.append(CausalConv(builder, "decoder.model.0.conv"))
+    blocks = [_block(builder, f"decoder.model.{i + 1}.block.", stride) for i, stride in enumerate(config.decoder_rates)]
+    last = len(config.decoder_rates) + 1
+    # In fp32, or rounding the samples themselves to bf16 would be the loudest noise.
+    end = builder.snake_conv(f"decoder.model.{last}", f"decoder.model.{last + 1}.conv", dtype=torch.float32)
+    # The first block has the most weights and the fewest rows: better not read its weights for every piece.
+    rows_per_frame = prod(config.downsample_factor) * config.decoder_rates[0]
+    return layers + blocks[0] + [InPieces([*chain(*blocks[1:]), end], rows_per_frame, builder.device)]
+
+
+def _block(builder: Builder, prefix: str, stride: int) -> list[Layer]:
+    up = builder.snake_up(prefix + "0", prefix + "1.conv", stride)
+    return [up, *builder.residual_units(prefix, first=2)]

@@ -1,0 +1,77 @@
+"""The codec's building blocks against torch's own layers, on both paths: packed by oneDNN, and plain."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from models.codec import ops
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(params=["packed", "plain"], autouse=True)
+def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "plain":
+        monkeypatch.setattr(ops, "packs_weights", lambda device, dtype: False)
+    elif not ops.packs_weights(CPU, torch.float32):
+        pytest.skip("this torch has no oneDNN")
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+def close(found: torch.Tensor, expected: torch.Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dilation", [1, 3, 9])
+@pytest.mark.parametrize("channels", [24, 512])  # 512 x 512 x 7 weights are heavy enough to be unfolded
+def test_conv_is_torchs(channels: int, dilation: int) -> None:
+    weight, bias = torch.randn(channels, channels, 7) / (7 * channels) ** 0.5, torch.randn(channels)
+    x = torch.randn(2, 6 * dilation + 5, channels)
+    y = ops.Conv(weight, bias, CPU, torch.float32, dilation)(x)
+    close(y, F.conv1d(x.mT, weight, bias, dilation=dilation).mT)
+
+
+def test_depthwise_conv_is_torchs() -> None:
+    weight, bias, x = torch.randn(32, 1, 7), torch.randn(32), torch.randn(3, 20, 32)
+    close(ops.Conv(weight, bias, CPU, torch.float32, groups=32)(x), F.conv1d(x.mT, weight, bias, groups=32).mT)
+
+
+@pytest.mark.parametrize("taps", [1, 2])
+def test_a_folded_strided_conv_is_torchs(taps: int) -> None:
+    weight, bias, x = torch.randn(6, 4, 3 * taps), torch.randn(6), torch.randn(2, 3 * 7, 4)
+    folded = ops.Conv(ops.fold_strided(weight, 3), bias, CPU, torch.float32)
+    close(folded(x.view(2, 7, 12)), F.conv1d(x.mT, weight, bias, stride=3).mT)
+
+
+@pytest.mark.parametrize("taps", [1, 2])
+def test_a_folded_transposed_conv_is_torchs_cut_to_be_causal(taps: int) -> None:
+    weight, bias, x = torch.randn(4, 6, 3 * taps), torch.randn(6), torch.randn(2, 7, 4)
+    folded = ops.Conv(ops.fold_transposed(weight, 3), bias.repeat(3), CPU, torch.float32)
+    padded = F.pad(x, (0, 0, taps - 1, 0))
+    close(folded(padded).reshape(2, 21, 6), F.conv_transpose1d(x.mT, weight, bias, stride=3).mT[:, :21])
+
+
+@pytest.mark.parametrize(("activation", "function"), [("none", lambda x: x), ("gelu", F.gelu), ("swish", F.silu)])
+def test_linear_is_torchs(activation: ops.Activation, function: object) -> None:
+    weight, bias, x = torch.randn(48, 32), torch.randn(48), torch.randn(2, 5, 32)
+    close(ops.Linear(weight, bias, CPU, torch.float32, activation)(x), function(F.linear(x, weight, bias)))
+
+
+def test_linear_adds_and_multiplies() -> None:
+    weight, x, other = torch.randn(48, 32), torch.randn(2, 5, 32), torch.randn(2, 5, 48)
+    linear = ops.Linear(weight, None, CPU, torch.float32)
+    close(linear.add(x, other), other + x @ weight.T)
+    close(linear.multiply(x, other), other * (x @ weight.T))
+
+
+def test_snake_writes_in_place() -> None:
+    alpha, x = torch.rand(1, 8, 1) + 0.1, torch.randn(2, 5, 8)
+    expected = x + torch.sin(alpha.view(8) * x).square() / alpha.view(8)
+    ops.Snake(alpha, CPU, torch.float32)(x, out=x)
+    close(x, expected)

@@ -1,0 +1,295 @@
+"""The native kernels against the torch network in fp32, and against themselves in every way of running a stream."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.configs import LanguageModelConfig
+from models.tensors import language_model_shapes
+from models.text_to_semantic.engine import Engine
+from models.text_to_semantic.native import abi, build
+from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.network import Network, TokenIds
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
+from models.text_to_semantic.scheduler import Scheduler
+from models.types import Prompt, Sampling
+
+if reason := build.available():
+    pytest.skip(reason, allow_module_level=True)
+
+PORTABLE = ("-DSHOAL_PORTABLE",)
+CODES, TEXT = 1030, 300  # neither is a multiple of what the kernels compute together
+IDS = TokenIds(semantic_begin=TEXT, end=TEXT - 1)
+SMALL = LanguageModelConfig(
+    vocab_size=TEXT + CODES + 2,
+    n_layer=3,
+    n_head=6,
+    n_local_heads=2,
+    dim=200,
+    head_dim=40,
+    intermediate_size=300,
+    max_seq_len=2048,
+    rope_base=1e6,
+    norm_eps=1e-6,
+    codebook_size=CODES,
+    num_codebooks=5,
+    n_fast_layer=2,
+    fast_head_dim=24,
+    tie_word_embeddings=False,
+    attention_qk_norm=True,
+    fast_attention_qk_norm=False,
+    scale_codebook_embeddings=True,
+)
+VARIANTS = {
+    "plain": SMALL,
+    "biases": replace(SMALL, attention_qkv_bias=True, attention_o_bias=True, attention_qk_norm=False),
+    "other fast width": replace(SMALL, fast_dim=104, fast_n_head=3, fast_n_local_heads=3, tie_word_embeddings=True),
+    "like S1-mini": replace(SMALL, dim=256, n_head=4, n_local_heads=2, head_dim=128, intermediate_size=768, fast_head_dim=64),
+}
+
+
+def weights(config: LanguageModelConfig, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+
+    def tensor(name: str, shape: tuple[int, ...]) -> Tensor:
+        noise = torch.randn(shape, generator=generator)
+        if name.endswith("norm.weight"):
+            return 1 + 0.1 * noise
+        return noise * (0.03125 if "embeddings" in name else shape[-1] ** -0.5)
+
+    return {name: tensor(name, shape).to(dtype) for name, shape in language_model_shapes(config).items()}
+
+
+@cache
+def small_weights() -> dict[str, Tensor]:
+    return weights(SMALL)
+
+
+def native(slots: int = 1, threads: int = 1) -> NativeNetwork:
+    return NativeNetwork(SMALL, small_weights(), IDS, slots=slots, positions=1100, threads=threads)
+
+
+def prompt(length: int, seed: int = 0, codebooks: int = 5) -> Tensor:
+    """Text, then spoken codes, then text."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.zeros(1 + codebooks, length, dtype=torch.int32)
+    values[0] = torch.randint(0, IDS.end, (length,), generator=generator)
+    codes = torch.randint(0, 1024, (codebooks, length // 2), generator=generator)
+    spoken = slice(length // 4, length // 4 + length // 2)
+    values[1:, spoken], values[0, spoken] = codes, IDS.semantic_begin + codes[0]
+    return values
+
+
+def sampling(seed: int) -> Sampling:
+    return Sampling(temperature=0.9, top_p=0.9, repetition_penalty=1.2, seed=seed)
+
+
+def start(network: NativeNetwork, slot: int, length: int, seed: int, chunk: int = 10**6) -> list[int]:
+    values = prompt(length, seed)
+    network.reset(slot, sampling(seed))
+    for begin in range(0, length, chunk):
+        hidden = network.prefill(slot, values[:, begin : begin + chunk], begin)
+    return network.first_frame(slot, hidden)[0].tolist()
+
+
+@cache
+def alone(length: int, seed: int, frames: int = 24) -> list[list[int]]:
+    network = native()
+    return [start(network, 0, length, seed), *(network.decode_rows([0])[0].tolist() for _ in range(frames - 1))]
+
+
+class Recorded:
+    """A linear layer that keeps what it returned."""
+
+    def __init__(self, linear: object, into: list[Tensor]) -> None:
+        self._linear, self._into = linear, into
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self._into.append(self._linear(x))
+        return self._into[-1]
+
+
+@pytest.mark.parametrize("flags", [(), PORTABLE], ids=["native", "portable"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_logits_are_those_of_fp32(name: str, flags: tuple[str, ...]) -> None:
+    config = VARIANTS[name]
+    tensors = weights(config, torch.float32 if name == "biases" else torch.bfloat16)
+    oracle = Network(config, tensors, IDS, slots=2, positions=128)
+    network = NativeNetwork(config, tensors, IDS, slots=2, positions=128, flags=flags)
+    logits: list[Tensor] = []
+    oracle._head, oracle._fast_head = Recorded(oracle._head, logits), Recorded(oracle._fast_head, logits)
+    compared = 0
+    for seed in range(3):
+        values = prompt(50, seed)
+        for each in (oracle, network):
+            each.reset(1, sampling(seed))
+        wide, hidden = oracle.prefill(1, values, 0), network.prefill(1, values, 0)
+        assert torch.cosine_similarity(hidden, wide, dim=-1) > 0.9995
+        for frame in range(6):
+            logits.clear()
+            trace = torch.empty(1, network.trace_size())
+            if frame == 0:
+                expected, got = oracle.first_frame(1, wide), network.first_frame(1, hidden, trace)
+            else:
+                expected, got = oracle.decode(slice(1, 2), 50 + frame), network.decode_rows([1], trace)
+            begin = 0
+            for codebook, wanted in enumerate(logits):
+                row = trace[0, begin : begin + wanted.shape[-1]]
+                assert torch.cosine_similarity(row, wanted.flatten(), dim=0) > 0.999
+                begin += wanted.shape[-1]
+                compared += 1
+                if expected[0, codebook + 1] != got[0, codebook + 1]:  # other codes lead to other logits
+                    break
+            if not torch.equal(expected, got):
+                break
+    assert compared > 20
+
+
+@pytest.mark.parametrize("size", [5, 1024, 4097])
+@pytest.mark.parametrize("kind", ["flat", "ties", "narrow", "wide", "heavy"])
+def test_draws_what_the_sorting_sampler_draws(kind: str, size: int) -> None:
+    rows, random = 150, np.random.default_rng(size)
+    noise = random.normal(size=(rows, size))
+    logits = {
+        "flat": np.zeros_like(noise),
+        "ties": np.round(2 * noise) / 2,
+        "narrow": 0.1 * noise,
+        "wide": 6 * noise,
+        "heavy": random.standard_cauchy(size=(rows, size)),
+    }[kind]
+    logits = torch.from_numpy(logits).float()
+    settings = [torch.from_numpy(random.uniform(low, high, (rows, 1))).float() for low, high in ((0.1, 1), (0.1, 1), (0.9, 2))]
+    settings[1][::10] = 1.0
+    seeds, steps = (torch.from_numpy(random.integers(0, 2**62, rows)) for _ in range(2))
+    history = torch.from_numpy(random.integers(-1, size, (rows, PENALTY_WINDOW)))
+    history[::3, 5:] = -1
+    history[:, 1] = logits.argmax(dim=1)
+    expected = torch.full((rows,), -1)
+    for codebook in range(2):
+        noise = exponential_noise(seeds, steps, codebook, size)
+        sampler = SamplingRows(*settings, seeds)
+        expected = draw(logits, sampler, history, noise)
+        for i in range(rows):
+            row = torch.full((size + 16,), float("nan"))
+            row[:size] = logits[i]
+            past = history[i].int().contiguous()
+            numbers = [setting[i].item() for setting in settings]
+            got = abi.functions().shoal_draw(
+                row.data_ptr(), size, *numbers, seeds[i].item(), steps[i].item(), codebook, past.data_ptr()
+            )
+            assert got == expected[i] or (noise[i] == 0).any(), (i, settings[1][i])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 300])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_chunks_and_threads_change_no_bit(chunk: int, threads: int) -> None:
+    network = native(threads=threads)
+    assert start(network, 0, 301, 3, chunk) == alone(301, 3)[0]
+    assert [network.decode_rows([0])[0].tolist() for _ in range(23)] == alone(301, 3)[1:]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_crowd_with_holes_and_pauses_changes_no_bit(threads: int) -> None:
+    """Streams of unequal length start one by one in scattered slots, pause, go on; slots between them stay empty."""
+    network = native(slots=24, threads=threads)
+    places = {seed: slot for seed, slot in enumerate([3, 0, 23, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 20, 21])}
+    got: dict[int, list[list[int]]] = {}
+    for step in range(60):
+        if step % 2 == 0 and step // 2 in places:
+            seed = step // 2
+            got[seed] = [start(network, places[seed], 20 + 11 * seed, seed)]
+        for seed in got:
+            network.set_active(places[seed], (step + seed) % 5 != 0 and len(got[seed]) < 24)
+        frames = network.decode(slice(0, 24), 0)
+        for seed, slot in places.items():
+            if network._active[slot]:
+                got[seed].append(frames[slot].tolist())
+    assert min(len(frames) for frames in got.values()) >= 15
+    for seed, frames in got.items():
+        assert frames == alone(20 + 11 * seed, seed)[: len(frames)]
+
+
+def test_a_slot_taken_over_in_the_middle_is_as_new() -> None:
+    network = native(slots=2)
+    for length, seed in ((400, 0), (20, 1), (301, 3)):
+        frames = [start(network, 1, length, seed)]
+        frames += [network.decode(slice(0, 2), 0)[1].tolist() for _ in range(9)]
+        assert frames == alone(length, seed)[:10]
+
+
+@pytest.mark.parametrize("length", [16, 90, 97])
+def test_a_restored_prefix_continues_as_a_whole_prefill(length: int) -> None:
+    network = native(slots=3)
+    whole = start(network, 0, 120, 5)
+    prefix = network.copy_prefix(0, length)
+    start(network, 2, 200, 6)  # leaves other keys behind
+    network.reset(2, sampling(5))
+    network.restore_prefix(2, prefix)
+    hidden = network.prefill(2, prompt(120, 5)[:, length:], length)
+    assert network.first_frame(2, hidden)[0].tolist() == whole
+
+
+def test_positions_outside_a_slot_are_refused() -> None:
+    network = native()
+    with pytest.raises(ValueError, match="no room"):
+        network.prefill(0, prompt(10), 1095)
+    with pytest.raises(ValueError, match="no room"):
+        network.prefill(1, prompt(10), 0)
+
+
+def test_memory_stays_flat_over_a_thousand_frames() -> None:
+    network = native(slots=2, threads=2)
+
+    def utterance() -> int:
+        for slot in range(2):
+            start(network, slot, 40, slot)
+        for _ in range(1000):
+            network.decode(slice(0, 2), 0)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    assert utterance() + 2048 > utterance()  # KB
+
+
+def test_an_engine_runs_on_it(tiny: Path) -> None:
+    from models.checkpoint import Checkpoint
+    from tests.models.test_engine import Client, prompts
+
+    checkpoint, encoder = Checkpoint(tiny), PromptEncoder(tiny, 4)
+
+    def run(slots: int, texts: list[Prompt]) -> list[np.ndarray]:
+        config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
+        network = NativeNetwork(config, tensors, encoder.ids, slots=slots, positions=400, threads=2)
+        engine = Engine(network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000), PrefixCache(2))
+        try:
+            clients = [Client(engine, encoder, str(i), text) for i, text in enumerate(texts)]
+            return [client.codes() for client in clients]
+        finally:
+            engine.stop()
+
+    everyone = prompts(8)
+    together = run(4, everyone)
+    assert max(codes.shape[1] for codes in together) > 20
+    for text, codes in zip(everyone, together, strict=True):
+        assert np.array_equal(run(1, [text])[0], codes)
+
+
+def test_a_compiler_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.load.cache_clear()
+    with pytest.raises(build.CannotBuild, match="no-such-option"):
+        build.load(("--no-such-option",))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    assert "no C++ compiler" in build.available()
+    assert not list(tmp_path.rglob("*.so"))
+    build.load.cache_clear()

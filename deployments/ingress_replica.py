@@ -34,7 +34,7 @@ class Ingress:
         vq_decoder: DeploymentHandle,
     ) -> None:
         self._settings, self._plan = settings, plan
-        self._status = GraphStatus(serve.get_replica_context().app_name, text_to_semantic)
+        self._status = GraphStatus(serve.get_replica_context().app_name, plan, text_to_semantic)
         self._stages = RayStages(
             reference_encoder,
             text_to_semantic,

@@ -9,6 +9,8 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import DeploymentStatusOverview
 
+from cluster.plan import Plan
+
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
 ANSWER_WITHIN = 2.0  # seconds
 
@@ -19,16 +21,20 @@ MODELS = {"ReferenceEncoder": "reference_encoder", "TextToSemantic": "text_to_se
 class GraphStatus:
     """The state of one application's stages."""
 
-    def __init__(self, application: str, text_to_semantic: DeploymentHandle) -> None:
-        self._application = application
+    def __init__(self, application: str, plan: Plan, text_to_semantic: DeploymentHandle) -> None:
+        self._application, self._plan = application, plan
         self._stats = text_to_semantic.stats
         self._asked = -ASK_EVERY
         self._deployments: dict[str, DeploymentStatusOverview] = {}
 
     async def ready(self) -> dict[str, bool]:
-        """Whether each stage can work: one that starts on demand can."""
+        """Whether each stage can work: it runs, or starts on demand."""
         found = await self._status()
-        return {model: name in found and found[name].status == "HEALTHY" for name, model in MODELS.items()}
+        standby = {model for model, stage in self._plan.stages.items() if stage.min_replicas == 0}
+        return {
+            model: model in standby or (name in found and found[name].replica_states.get("RUNNING", 0) > 0)
+            for name, model in MODELS.items()
+        }
 
     async def engine(self) -> dict[str, int] | None:
         """One text-to-semantic replica's counters; None where none runs (asking would start one) or answers."""

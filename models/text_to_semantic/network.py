@@ -210,6 +210,8 @@ class Network:
         step = self._step[slots]
         window = self._window(slots, step)
         logits = self._head(rms_norm(hidden, self._norm, self.config.norm_eps))[:, 0].float()
+        # A text that was accepted is spoken: an utterance may not end before its first frame.
+        logits[:, self.end] = logits[:, self.end].masked_fill(step == 0, -torch.inf)
         semantic = draw(logits, rows, window[:, 0], self._noise(rows, step, 0, logits))
         # Upstream's clamp of a negative code: <|im_end|> is not a code, its frame is dropped by the caller.
         code = torch.where(semantic == self.end, 0, semantic)

@@ -52,12 +52,12 @@ def local_ray() -> Iterator[str]:
         ray.shutdown()
 
 
-def run(address: str, name: str, checkpoint: Path, voices: Path, **args: Any) -> str:
-    """Start a graph under /<name>; returns its address when every stage is ready."""
+def run(address: str, name: str, checkpoint: Path, voices: Path, path: str = "", **args: Any) -> str:
+    """Start a graph under `path`; returns its address when every stage is ready."""
     stages = {stage: given | args.get("stages", {}).get(stage, {}) for stage, given in STAGES.items()}
     settings = {"checkpoint": str(checkpoint), "voices": str(voices), **args, "stages": stages}
-    serve.run(build(settings), name=name, route_prefix=f"/{name}")
-    return f"{address}/{name}"
+    serve.run(build(settings), name=name, route_prefix=path or "/")
+    return address + path
 
 
 def eventually(read: Callable[[], T], holds: Callable[[T], bool], within: float = 30.0) -> T:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from tests.deployments.fakes import FakeStages, make_app, serving
+from tests.deployments.fakes import FakeStages, make_app
 
 
 @pytest.fixture
@@ -21,7 +21,6 @@ def client(stages: FakeStages, tmp_path: Path) -> Iterator[TestClient]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running server."""
-    with serving(make_app(FakeStages(), str(tmp_path_factory.mktemp("voices")))) as address:
-        yield address
+def server(graph: str) -> str:
+    """The address of the real graph."""
+    return graph

@@ -29,7 +29,7 @@ def test_replicas_follow_slots(wanted: list[float], replicas: float) -> None:
 @pytest.fixture(scope="module")
 def scaling(ray_address: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     voices = tmp_path_factory.mktemp("scaling-voices")
-    yield run(ray_address, "scaling", tiny, voices, stages=STAGES, autoscaling=FAST)
+    yield run(ray_address, "scaling", tiny, voices, "/scaling", stages=STAGES, autoscaling=FAST)
     serve.delete("scaling")
 
 

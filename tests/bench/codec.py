@@ -1,0 +1,137 @@
+"""The codec: our streaming decoder and our encoder beside upstream's DAC, with the same weights."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from models.checkpoint import Checkpoint
+from models.configs import CodecConfig
+from models.reference_encoder.encoder import ReferenceEncoder
+from models.vq_decoder.decoder import VQDecoder
+from tests.bench.isolate import Bench
+from tests.bench.machine import plan
+from tests.bench.report import Figure
+
+FIRST, BLOCK = 4, 25  # frames
+UTTERANCE = 108  # frames: 5 s of S1-mini's speech
+REFERENCE_SECONDS = 10
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def decode(bench: Bench) -> list[Figure]:
+    ours, theirs = bench.measure(streaming), bench.measure(upstream_decode)
+    return [Figure("decode", ours["rtf"], theirs["rtf"], details={"ours": ours, "upstream": theirs})]
+
+
+def first_block(bench: Bench) -> list[Figure]:
+    ours, theirs = bench.measure(streaming), bench.measure(upstream_decode)
+    details = {"ours": ours, "upstream": {**theirs, "note": "its first sound comes with its last: 5 s decoded whole"}}
+    return [Figure("first-block", ours["first_block_ms"], 1e3 * theirs["seconds"], details=details)]
+
+
+def encode(bench: Bench) -> list[Figure]:
+    ours, theirs = bench.measure(encoding), bench.measure(upstream_encode)
+    return [Figure("encode", ours["rtf"], theirs["rtf"], details={"ours": ours, "upstream": theirs})]
+
+
+def streaming(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+    """The decoder as planned: first blocks of new streams, then 25-frame blocks of one stream."""
+    precision = plan(threads).stages["vq_decoder"].precision
+    source = Checkpoint(checkpoint)
+    config = source.codec_config
+    decoder = VQDecoder(config, source.codec_tensors("decoder"), "cpu", _DTYPES[precision], 2)
+    decoder.warm_up([FIRST, BLOCK])
+
+    def first() -> None:
+        stream = decoder.open()
+        decoder.decode([(stream, _codes(config, FIRST))])
+        stream.close()
+
+    stream = decoder.open()
+    block = median(_times(lambda: decoder.decode([(stream, _codes(config, BLOCK))]), 2 * repeats))
+    first_ms = 1e3 * median(_times(first, 2 * repeats))
+    return {"rtf": block / (BLOCK / config.frame_rate), "first_block_ms": first_ms, "precision": precision}
+
+
+def encoding(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+    """The encoder as planned, and in bf16."""
+    precision = plan(threads).stages["reference_encoder"].precision
+    source = Checkpoint(checkpoint)
+    config, tensors = source.codec_config, source.codec_tensors("encoder")
+    sound = _sound(config)
+    rtf = {}
+    for dtype in {precision: repeats, "bf16": min(repeats, 3)}:
+        encoder = ReferenceEncoder(config, tensors, "cpu", _DTYPES[dtype])
+        rtf[dtype] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
+        del encoder
+    return {"rtf": rtf[precision], "precision": precision, "rtf_by_precision": rtf}
+
+
+def upstream_decode(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+    """Upstream's DAC decodes whole utterances, in fp32 as it ships; bf16 beside it."""
+    model, config = _upstream(checkpoint), Checkpoint(checkpoint).codec_config
+    codes = torch.from_numpy(_codes(config, UTTERANCE).astype(np.int64))[None]
+    audio_seconds = UTTERANCE / config.frame_rate
+    seconds = median(_times(lambda: model.decode(codes, torch.tensor([UTTERANCE])), repeats))
+    model.bfloat16()
+    bf16 = median(_times(lambda: model.decode(codes, torch.tensor([UTTERANCE])), min(repeats, 3)))
+    return {"rtf": seconds / audio_seconds, "seconds": seconds, "rtf_bf16": bf16 / audio_seconds, "frames": UTTERANCE}
+
+
+def upstream_encode(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+    """Upstream's DAC encodes in fp32 as it ships; bf16 beside it."""
+    model, config = _upstream(checkpoint), Checkpoint(checkpoint).codec_config
+    sound = torch.from_numpy(_sound(config))[None]
+    seconds = median(_times(lambda: model.encode(sound), repeats))
+    model.bfloat16()
+    bf16 = median(_times(lambda: model.encode(sound.bfloat16()), min(repeats, 3)))
+    return {"rtf": seconds / REFERENCE_SECONDS, "rtf_bf16": bf16 / REFERENCE_SECONDS}
+
+
+def _upstream(checkpoint: str) -> torch.nn.Module:
+    """Upstream's DAC from its own configuration, with the checkpoint's weights."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import fish_speech
+        import hydra
+        from omegaconf import OmegaConf
+
+        OmegaConf.register_new_resolver("eval", eval, replace=True)  # upstream's file computes with it
+        packaged = Path(fish_speech.__file__).parent / "configs" / "modded_dac_vq.yaml"
+        own = Path(checkpoint) / "codec.yaml"
+        model = hydra.utils.instantiate(OmegaConf.load(own if own.exists() else packaged))
+    state = torch.load(Path(checkpoint) / "codec.pth", mmap=True, weights_only=True)
+    state = state.get("state_dict", state)
+    model.load_state_dict({name.removeprefix("generator."): tensor for name, tensor in state.items()}, strict=False)
+    return model.eval()
+
+
+def _times(work: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each call, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _codes(config: CodecConfig, frames: int) -> np.ndarray:
+    random = np.random.default_rng(0)
+    semantic = random.integers(0, config.semantic_codebook_size, (1, frames))
+    residual = random.integers(0, config.codebook_size, (config.n_codebooks, frames))
+    return np.concatenate([semantic, residual]).astype(np.int16)
+
+
+def _sound(config: CodecConfig) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return (0.1 * random.standard_normal(REFERENCE_SECONDS * config.sample_rate)).astype(np.float32)

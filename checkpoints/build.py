@@ -279,10 +279,8 @@ def _codec_tensor(name: str, shape: tuple[int, ...], generator: torch.Generator)
     fan_in = math.prod(shape[1:])
     if ".block.1.conv" in name and name.startswith("decoder.") and name.count("block") == 1:
         fan_in = shape[0] * 2  # a transposed convolution of kernel 2 x stride adds two taps of every input channel
-    gain = 0.7
-    if name.startswith("encoder."):
-        gain = 2.0  # loud enough that different sounds get different codes
-    return gain * noise / math.sqrt(fan_in)
+    # Loud enough that different sounds get different codes, quiet enough that attention shows beside what it adds to.
+    return 0.7 * noise / math.sqrt(fan_in)
 
 
 def _buffers(prefix: str, length: int, config: TransformerConfig) -> dict[str, Tensor]:

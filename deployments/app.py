@@ -8,6 +8,7 @@ from typing import Any
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+from ray.serve.schema import LoggingConfig
 
 from cluster import nodes
 from cluster.plan import Footprints, Plan, PlanOptions, StagePlan, make
@@ -26,6 +27,7 @@ from models.text_to_semantic.load import POSITIONS
 logger = logging.getLogger("ray.serve")
 
 INGRESS_REQUESTS = 1000  # in flight on one ingress replica; it only waits for the stages
+QUIET = LoggingConfig(enable_access_log=False)  # the ingress logs each request once, with what became of it
 SHUTDOWN_SECONDS = 60.0  # longer than the longest segment takes: running requests finish when a replica goes
 
 
@@ -65,6 +67,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Appli
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
+        logging_config=QUIET,
     )
     return ingress.bind(settings, plan, codec, checkpoint.codec_key, reference_encoder, text_to_semantic, vq_decoder)
 
@@ -116,5 +119,6 @@ def _stage(cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, targ
         ),
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
+        logging_config=QUIET,
         **({"request_router_config": RequestRouterConfig(request_router_class=StreamRouter)} if slots else {}),
     )

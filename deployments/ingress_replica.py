@@ -12,6 +12,7 @@ from cluster.plan import Plan
 from deployments.ingress import create_app
 from deployments.pipeline import Limits, Pipeline
 from deployments.protocols.system import ServerInfo
+from deployments.replica import log_through_serve
 from deployments.settings import Settings
 from deployments.stages import RayStages
 from deployments.status import GraphStatus
@@ -33,6 +34,7 @@ class Ingress:
         text_to_semantic: DeploymentHandle,
         vq_decoder: DeploymentHandle,
     ) -> None:
+        log_through_serve()
         self._settings, self._plan = settings, plan
         self._status = GraphStatus(serve.get_replica_context().app_name, plan, text_to_semantic)
         self._stages = RayStages(

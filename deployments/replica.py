@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from cluster.plan import StagePlan
@@ -9,8 +11,18 @@ from cluster.plan import StagePlan
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def log_through_serve() -> None:
+    """Let our loggers write where Serve's does: its handlers name the replica and the request."""
+    serve = logging.getLogger("ray.serve")
+    for name in ("shoal", "deployments", "models", "cluster"):
+        ours = logging.getLogger(name)
+        ours.handlers, ours.propagate = serve.handlers, False
+        ours.setLevel(logging.INFO)
+
+
 def prepare(plan: StagePlan) -> None:
     """Set this process's threads: Ray would give torch one thread for a request of up to one CPU."""
+    log_through_serve()
     torch.set_num_threads(plan.threads)
     torch.set_grad_enabled(False)
 

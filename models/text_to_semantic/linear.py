@@ -45,9 +45,9 @@ def _widened(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Linear:
 
 
 class _Int8Linear:
-    """oneDNN quantises the activations of a call together, so a row's result would depend on its neighbours. Every row is
-    scaled to [-1, 1] first and one more row spans exactly that: then each row is quantised by its own range alone, and
-    as integers add up exactly, a stream draws the same codes alone and in a batch."""
+    """oneDNN quantises the activations of a call together, so a row's result would depend on its neighbours. Every row
+    is scaled to [-1, 1] first and one more row spans exactly that: then each row is quantised by its own range alone,
+    and as integers add up exactly, a stream draws the same codes alone and in a batch."""
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         packed = torch._make_per_channel_quantized_tensor(weight, scale, torch.zeros(len(scale), dtype=torch.int32), 0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from deployments.replica import dtype_of
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
 from models.reference_encoder.encoder import ReferenceEncoder
@@ -23,7 +24,6 @@ from tests.bench.report import Figure
 FIRST, BLOCK = 4, 25  # frames
 UTTERANCE = 108  # frames: 5 s of S1-mini's speech
 REFERENCE_SECONDS = 10
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def decode(bench: Bench) -> list[Figure]:
@@ -44,10 +44,10 @@ def encode(bench: Bench) -> list[Figure]:
 
 def streaming(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     """The decoder as planned: first blocks of new streams, then 25-frame blocks of one stream."""
-    precision = plan(threads).stages["vq_decoder"].precision
+    stage = plan(threads).stages["vq_decoder"]
     source = Checkpoint(checkpoint)
     config = source.codec_config
-    decoder = VQDecoder(config, source.codec_tensors("decoder"), "cpu", _DTYPES[precision], 2)
+    decoder = VQDecoder(config, source.codec_tensors("decoder"), "cpu", dtype_of(stage), 2)
     decoder.warm_up([FIRST, BLOCK])
 
     def first() -> None:
@@ -58,21 +58,21 @@ def streaming(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     stream = decoder.open()
     block = median(_times(lambda: decoder.decode([(stream, _codes(config, BLOCK))]), 2 * repeats))
     first_ms = 1e3 * median(_times(first, 2 * repeats))
-    return {"rtf": block / (BLOCK / config.frame_rate), "first_block_ms": first_ms, "precision": precision}
+    return {"rtf": block / (BLOCK / config.frame_rate), "first_block_ms": first_ms, "precision": stage.precision}
 
 
 def encoding(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     """The encoder as planned, and in bf16."""
-    precision = plan(threads).stages["reference_encoder"].precision
+    stage = plan(threads).stages["reference_encoder"]
     source = Checkpoint(checkpoint)
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     sound = _sound(config)
     rtf = {}
-    for dtype in {precision: repeats, "bf16": min(repeats, 3)}:
-        encoder = ReferenceEncoder(config, tensors, "cpu", _DTYPES[dtype])
-        rtf[dtype] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
+    for dtype in dict.fromkeys([dtype_of(stage), torch.bfloat16]):
+        encoder = ReferenceEncoder(config, tensors, "cpu", dtype)
+        rtf[str(dtype)] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
         del encoder
-    return {"rtf": rtf[precision], "precision": precision, "rtf_by_precision": rtf}
+    return {"rtf": rtf[str(dtype_of(stage))], "precision": stage.precision, "rtf_by_dtype": rtf}
 
 
 def upstream_decode(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def _upstream(checkpoint: str) -> torch.nn.Module:
     """Upstream's DAC from its own configuration, with the checkpoint's weights."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import fish_speech
         import hydra
+        from fish_speech.models.dac import modded_dac
         from omegaconf import OmegaConf
 
         OmegaConf.register_new_resolver("eval", eval, replace=True)  # upstream's file computes with it
-        packaged = Path(fish_speech.__file__).parent / "configs" / "modded_dac_vq.yaml"
+        packaged = Path(modded_dac.__file__).parents[2] / "configs" / "modded_dac_vq.yaml"
         own = Path(checkpoint) / "codec.yaml"
         model = hydra.utils.instantiate(OmegaConf.load(own if own.exists() else packaged))
     state = torch.load(Path(checkpoint) / "codec.pth", mmap=True, weights_only=True)

@@ -56,7 +56,7 @@ def _call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
     torch.set_num_threads(arguments["threads"])
     module, _, function = name.partition(":")
-    with torch.inference_mode():
+    with torch.no_grad():
         return getattr(importlib.import_module(module), function)(**arguments)
 
 

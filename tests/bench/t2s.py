@@ -37,8 +37,8 @@ def t2s_1(bench: Bench) -> list[Figure]:
     planned = bench.measure(throughput, streams=1)
     details = {
         "planned": planned,
-        "torch int8": bench.measure(throughput, streams=1, torch_path=["bf16", "int8"]),
-        "torch bf16": bench.measure(throughput, streams=1, torch_path=["bf16", "none"]),
+        "torch int8": bench.measure(throughput, streams=1, torch_path=["bfloat16", "int8"]),
+        "torch bf16": bench.measure(throughput, streams=1, torch_path=["bfloat16", "none"]),
         "upstream": (theirs := bench.measure(upstream)),
     }
     return [Figure("t2s-1", planned["frames_per_second"], 1 / theirs["frame_s"], details=details)]
@@ -64,7 +64,7 @@ def prefix(bench: Bench) -> list[Figure]:
 def gpu(bench: Bench) -> list[Figure]:
     if not torch.cuda.is_available():
         return [Figure(f"gpu-{name}", None, skipped="torch finds no CUDA GPU") for name in ("1", "64", "ttfa")]
-    options: dict[str, Any] = {"device": "cuda", "torch_path": ["bf16", "none"]}
+    options: dict[str, Any] = {"device": "cuda", "torch_path": ["bfloat16", "none"]}
     one = bench.measure(throughput, streams=1, **options)
     many = bench.measure(throughput, streams=64, **options)
     first = bench.measure(first_frames, **options)
@@ -169,19 +169,16 @@ def _network(checkpoint: str, threads: int, slots: int, device: str, torch_path:
         ids = PromptEncoder(source.path, config.num_codebooks).ids
     if torch_path:
         dtype, quantization = torch_path
-        dtype = torch.float32 if quantization == "int8" and device == "cpu" else _DTYPES[dtype]
+        dtype = torch.float32 if quantization == "int8" and device == "cpu" else getattr(torch, dtype)
         options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": quantization, "positions": 2048}
         return Network(config, tensors, ids, slots=slots, **options)
+    from deployments.replica import dtype_of
     from models.text_to_semantic.load import make_network
     from tests.bench.machine import plan
 
     stage = plan(threads).stages["text_to_semantic"]
-    dtype, quantization = _DTYPES[stage.precision], stage.quantization
-    options = {"device": stage.device, "dtype": dtype, "quantization": quantization, "threads": threads}
-    return make_network(config, tensors, ids, slots=slots, **options)
-
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    options = {"device": stage.device, "dtype": dtype_of(stage), "quantization": stage.quantization}
+    return make_network(config, tensors, ids, slots=slots, threads=threads, **options)
 
 
 def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch.Tensor]:

@@ -22,8 +22,8 @@ WORDS = "Congratulations! You have successfully installed and executed the Aster
 TEXT = (
     "The shoal turns as one. Every fish follows its neighbour, and nobody gives an order; the light moves over their "
     "backs like wind over a field of barley. When a shadow falls, the whole body folds, opens, and is somewhere else "
-    "before the eye has caught up. Fishermen on the old pier say that a shoal remembers the shape of the harbour better "
-    "than any chart, and that it sings at night, though no one has heard it."
+    "before the eye has caught up. Fishermen on the old pier say that a shoal remembers the shape of the harbour "
+    "better than any chart, and that it sings at night, though no one has heard it."
 )
 
 
@@ -102,17 +102,19 @@ def test_a_client_that_leaves_stops_its_work(client: httpx.Client) -> None:
 
 
 def test_a_registered_voice_sounds_as_its_recording_sent_along(client: httpx.Client) -> None:
-    response = client.post("/v1/references/add", data={"id": "allison", "text": WORDS}, files={"audio": VOICE.read_bytes()})
+    voice = {"data": {"id": "graph-allison", "text": WORDS}, "files": {"audio": VOICE.read_bytes()}}
+    response = client.post("/v1/references/add", **voice)
     assert response.status_code == 200, response.text
-    registered = speech(client, text="Hello there.", reference_id="allison", seed=5, max_new_tokens=60)
+    registered = speech(client, text="Hello there.", reference_id="graph-allison", seed=5, max_new_tokens=60)
     fields = {"format": "pcm", "seed": "5", "max_new_tokens": "60"}
     sent = client.post("/v1/tts", **form("Hello there.", **fields))
     assert np.abs(registered.astype(int) - np.frombuffer(sent.content, np.int16)).max() < 700
     other = speech(client, text="Hello there.", seed=5, max_new_tokens=60)
     assert len(other) != len(registered) or not np.array_equal(other, registered)
     before = engine(client)["prefix_cache_hits"]
-    speech(client, text="Other words.", reference_id="allison", seed=6, max_new_tokens=20)
+    speech(client, text="Other words.", reference_id="graph-allison", seed=6, max_new_tokens=20)
     assert engine(client)["prefix_cache_hits"] > before
+    assert client.delete("/v1/references/graph-allison").status_code == 200
 
 
 def test_health_tells_what_runs(client: httpx.Client) -> None:

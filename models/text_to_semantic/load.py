@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 
 import torch
@@ -11,11 +12,15 @@ from models.checkpoint import Checkpoint
 from models.configs import LanguageModelConfig
 from models.text_to_semantic.engine import Engine, Finished
 from models.text_to_semantic.linear import Quantization
+from models.text_to_semantic.native import build as native
+from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
 from models.types import Prompt, Sampling
+
+logger = logging.getLogger(__name__)
 
 POSITIONS = 2048  # of a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
 PREFILL_CHUNK = 128  # positions between two decode steps
@@ -64,9 +69,13 @@ def make_network(
     slots: int,
     threads: int,
     positions: int = POSITIONS,
-) -> Network:
-    """The network for a plan."""
+) -> Network | NativeNetwork:
+    """The network for a plan: on a CPU in int8 the native kernels, where they can be built."""
     if device == "cpu" and quantization == "int8":
+        reason = native.available()
+        if reason is None:
+            return NativeNetwork(config, tensors, ids, slots=slots, positions=positions, threads=threads)
+        logger.warning("text_to_semantic runs on torch's int8, slower than the native kernels: %s", reason)
         dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
     return Network(
         config, tensors, ids, slots=slots, positions=positions, device=device, dtype=dtype, quantization=quantization

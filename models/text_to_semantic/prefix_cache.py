@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
-from torch import Tensor
-
-Prefix = list[tuple[Tensor, Tensor]]
+Prefix = Any  # whatever a network's copy_prefix gives and its restore_prefix takes
 
 
 class PrefixCache:

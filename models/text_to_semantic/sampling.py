@@ -26,12 +26,13 @@ class SamplingRows:
 def exponential_noise(seed: Tensor, step: Tensor, codebook: int, size: int) -> Tensor:
     """(B, size) fp32 draws of an exponential distribution, a pure function of its arguments on every device.
 
-    The mixing is SplitMix64's finaliser (Steele, Lea, Flood 2014) over a counter; the top 24 bits become a uniform.
+    The mixing is SplitMix64's finaliser (Steele, Lea, Flood 2014) over a counter; the top 23 bits become a uniform, as
+    a 24th could round it up to 1, whose noise of 0 would win every draw.
     """
     key = _mix(_mix(seed + _GOLDEN) + step * _STEP + codebook)
     candidates = torch.arange(size, dtype=torch.int64, device=seed.device)
     bits = _mix(key[:, None] + candidates * _GOLDEN)
-    uniform = ((bits >> 40) & 0xFFFFFF).float().add_(0.5).mul_(2.0**-24)
+    uniform = ((bits >> 41) & 0x7FFFFF).float().add_(0.5).mul_(2.0**-23)
     return uniform.log_().neg_()
 
 

@@ -1,0 +1,185 @@
+// Attention of one row over the positions its own slot has filled.
+//
+// Cache, in bf16: a slot's region is [position / 16][layer][key/value head], each entry holding 16 positions: keys as
+// [head_dim][16], so that 16 scores come out of one pass without sums across lanes, then values as [16][head_dim].
+// Positions outermost: a slot takes memory as it fills, and a prefix of it is one contiguous copy.
+#pragma once
+
+#include "linear.h"
+#include "vectors.h"
+
+namespace shoal {
+
+constexpr int kMaxHeadDim = 256;
+
+inline int64_t pad(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+// The structures below are mirrored by network.py: every member is 8 bytes.
+struct Layer {
+  const float *attention_norm, *ffn_norm, *q_norm, *k_norm;  // the last two null without qk_norm
+  Linear qkv, wo, w13, w2;
+};
+
+struct Stack {
+  int64_t layers, heads, groups, dim, head_dim, hidden;
+  double eps;
+  const Layer* layer;
+  const float* rope;  // (positions, head_dim / 2, 2): cosines and sines
+  uint16_t* cache;
+  int64_t slot_size;  // of a slot's region, in elements
+
+  int64_t width() const { return pad(head_dim, kLanes); }
+  int64_t entry_size() const { return 2 * kLanes * width(); }
+  int64_t block_size() const { return layers * groups * entry_size(); }
+};
+
+struct Row {
+  uint16_t* cache;  // of its slot
+  int64_t position;
+};
+
+inline uint16_t* entry(const Stack& stack, const Row& row, int64_t layer, int64_t group, int64_t block) {
+  return row.cache + block * stack.block_size() + (layer * stack.groups + group) * stack.entry_size();
+}
+
+// RMS norm of one head, if there is a weight for it, then the rotation of interleaved pairs; in place.
+inline void prepare_head(const Stack& stack, const float* norm, int64_t position, float* x) {
+  const int64_t size = stack.head_dim;
+  if (norm) {
+    float squares = 0;
+    for (int64_t i = 0; i < size; i++) squares += x[i] * x[i];
+    const float scale = 1.0f / std::sqrt(squares / size + static_cast<float>(stack.eps));
+    for (int64_t i = 0; i < size; i++) x[i] = x[i] * scale * norm[i];
+  }
+  const float* rope = stack.rope + position * size;
+  for (int64_t i = 0; i < size; i += 2) {
+    const float even = x[i], odd = x[i + 1];
+    x[i] = even * rope[i] - odd * rope[i + 1];
+    x[i + 1] = odd * rope[i] + even * rope[i + 1];
+  }
+}
+
+// Rotates the queries of one key/value head in place and writes its key and value; qkv is one row's.
+inline void write_cache(const Stack& stack, const Row& row, int64_t layer, int64_t group, float* qkv) {
+  const int64_t size = stack.head_dim, per_group = stack.heads / stack.groups;
+  const Layer& weights = stack.layer[layer];
+  for (int64_t h = 0; h < per_group; h++) {
+    prepare_head(stack, weights.q_norm, row.position, qkv + (group * per_group + h) * size);
+  }
+  float* key = qkv + (stack.heads + group) * size;
+  const float* value = qkv + (stack.heads + stack.groups + group) * size;
+  prepare_head(stack, weights.k_norm, row.position, key);
+  uint16_t* keys = entry(stack, row, layer, group, row.position / kLanes);
+  const int64_t lane = row.position % kLanes;
+  uint16_t* values = keys + kLanes * stack.width() + lane * stack.width();
+  for (int64_t i = 0; i < size; i++) {
+    keys[i * kLanes + lane] = narrow(key[i]);
+    values[i] = narrow(value[i]);
+  }
+}
+
+// The hardware does not foresee the leap from one block to the next.
+inline void prefetch(const uint16_t* from, int64_t size) {
+  for (int64_t i = 0; i < size; i += 32) __builtin_prefetch(from + i);
+}
+
+// scores[h][j] of `heads` queries, each padded to width() zeros, with the 16 keys of one entry.
+template <int heads>
+void score(const uint16_t* keys, const float* queries, int64_t width, float* scores, int64_t stride) {
+  constexpr int parts = 4;  // independent sums
+  Floats sums[parts][heads] = {};
+  for (int64_t i = 0; i < width; i += parts) {
+    for (int p = 0; p < parts; p++) {
+      const Floats key = widen(keys + (i + p) * kLanes);
+      for (int h = 0; h < heads; h++) sums[p][h] += queries[h * width + i + p] * key;
+    }
+  }
+  for (int h = 0; h < heads; h++) {
+    store(scores + h * stride, (sums[0][h] + sums[1][h]) + (sums[2][h] + sums[3][h]));
+  }
+}
+
+// out[h] += scores[h][j] * value[j], for `columns` x 16 of the values' columns, in order of j.
+template <int heads, int columns>
+void blend(const uint16_t* values, int64_t width, int64_t count, const float* scores, int64_t stride, float* out) {
+  Floats sums[heads][columns];
+  for (int h = 0; h < heads; h++) {
+    for (int c = 0; c < columns; c++) sums[h][c] = load<Floats>(out + h * width + c * kLanes);
+  }
+  for (int64_t j = 0; j < count; j++) {
+    for (int c = 0; c < columns; c++) {
+      const Floats value = widen(values + j * width + c * kLanes);
+      for (int h = 0; h < heads; h++) sums[h][c] += scores[h * stride + j] * value;
+    }
+  }
+  for (int h = 0; h < heads; h++) {
+    for (int c = 0; c < columns; c++) store(out + h * width + c * kLanes, sums[h][c]);
+  }
+}
+
+// Softmax of the first `count` of x (a multiple of 16 has been written); returns the sum it leaves out.
+inline float soften(float* x, int64_t count, float scale) {
+  const int64_t padded = pad(count, kLanes);
+  Floats top = fill(-INFINITY);
+  for (int64_t i = 0; i < padded; i += kLanes) {
+    const Ints filled = lanes() < static_cast<int32_t>(count - i);
+    const Floats v = filled ? load<Floats>(x + i) * scale : fill(-INFINITY);
+    store(x + i, v);
+    top = larger(top, v);
+  }
+  const float peak = largest(top);
+  Floats total{};
+  for (int64_t i = 0; i < padded; i += kLanes) {
+    const Floats e = exponential(load<Floats>(x + i) - peak);
+    store(x + i, e);
+    total += e;
+  }
+  return sum(total);
+}
+
+// `heads` queries at q against all cached positions up to the row's own; out (heads, head_dim).
+template <int heads>
+void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* q, float* scores, float* out) {
+  const int64_t size = stack.head_dim, width = stack.width(), count = row.position + 1;
+  const int64_t blocks = pad(count, kLanes) / kLanes, stride = blocks * kLanes;
+  float queries[heads * kMaxHeadDim] = {}, sums[heads * kMaxHeadDim] = {}, totals[heads];
+  for (int h = 0; h < heads; h++) std::memcpy(queries + h * width, q + h * size, size * sizeof(float));
+  for (int64_t b = 0; b < blocks; b++) {
+    if (b + 1 < blocks) prefetch(entry(stack, row, layer, group, b + 1), kLanes * width);
+    score<heads>(entry(stack, row, layer, group, b), queries, width, scores + b * kLanes, stride);
+  }
+  for (int h = 0; h < heads; h++) {
+    totals[h] = soften(scores + h * stride, count, 1.0f / std::sqrt(static_cast<float>(size)));
+  }
+  for (int64_t b = 0; b < blocks; b++) {
+    const uint16_t* values = entry(stack, row, layer, group, b) + kLanes * width;
+    if (b + 1 < blocks) prefetch(values + stack.block_size(), kLanes * width);
+    const int64_t filled = b + 1 < blocks ? kLanes : count - b * kLanes;
+    int64_t c = 0;
+    for (; c + 8 * kLanes <= width; c += 8 * kLanes) {
+      blend<heads, 8>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+    }
+    for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
+      blend<heads, 4>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+    }
+    for (; c < width; c += kLanes) {
+      blend<heads, 1>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+    }
+  }
+  for (int h = 0; h < heads; h++) {
+    for (int64_t i = 0; i < size; i++) out[h * size + i] = sums[h * width + i] / totals[h];
+  }
+}
+
+// All queries of one key/value head, two at a time; `scores` has room for two rows of every position.
+inline void attend_group(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* qkv,
+                         float* scores, float* out) {
+  const int64_t per_group = stack.heads / stack.groups, first = group * per_group, size = stack.head_dim;
+  int64_t h = 0;
+  for (; h + 2 <= per_group; h += 2) {
+    attend<2>(stack, row, layer, group, qkv + (first + h) * size, scores, out + (first + h) * size);
+  }
+  if (h < per_group) attend<1>(stack, row, layer, group, qkv + (first + h) * size, scores, out + (first + h) * size);
+}
+
+}  // namespace shoal

@@ -1,0 +1,85 @@
+"""Compiles kernels.cpp for this machine's CPU, once, into the user's cache directory."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+SOURCES = Path(__file__).parent
+FLAGS = ("-O3", "-march=native", "-shared", "-fPIC", "-std=c++17", "-pthread", "-Wno-psabi")
+TIMEOUT = 300  # seconds; it takes about ten
+
+
+class CannotBuild(Exception):
+    """The kernels cannot be compiled or loaded here; the message says why in one line."""
+
+
+def available() -> str | None:
+    """None when the kernels can be used, compiling them if they are not yet; else the reason why not."""
+    try:
+        load()
+    except CannotBuild as error:
+        return str(error)
+    return None
+
+
+@functools.cache
+def load(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """The compiled library. `flags` are added to the compiler's. Raises CannotBuild."""
+    path = library_path(flags)
+    if not path.exists():
+        _compile(path, flags)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise CannotBuild(f"{path} cannot be loaded: {error}") from error
+
+
+def library_path(flags: tuple[str, ...] = ()) -> Path:
+    """Where the library for this source, these flags and this CPU lies, or will."""
+    digest = hashlib.sha256(repr((FLAGS, flags, _cpu())).encode())
+    for source in sorted([*SOURCES.glob("*.h"), *SOURCES.glob("*.cpp")]):
+        digest.update(source.read_bytes())
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "shoal" / f"{digest.hexdigest()[:16]}.so"
+
+
+def _compile(path: Path, flags: tuple[str, ...]) -> None:
+    """Write the library under another name, then rename: replicas may build at the same time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            made = Path(scratch) / path.name
+            command = [_compiler(), *FLAGS, *flags, str(SOURCES / "kernels.cpp"), "-o", str(made)]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+            if result.returncode:
+                lines = result.stderr.splitlines()
+                error = next((line for line in lines if "error" in line), lines[0] if lines else "no message")
+                raise CannotBuild(f"{command[0]} failed: {error}")
+            made.replace(path)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CannotBuild(f"cannot compile to {path}: {error}") from error
+
+
+def _compiler() -> str:
+    for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
+        if name and (found := shutil.which(name)):
+            return found
+    raise CannotBuild("no C++ compiler (g++, clang++ or c++) is installed")
+
+
+def _cpu() -> str:
+    """What -march=native looks at: a cache directory may be shared between machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "flags", "Features", "CPU part")
+    return repr(sorted({line for line in lines if line.startswith(wanted)}))

@@ -1,0 +1,169 @@
+// Linear layers: weights in int8 with a scale for each 64 inputs of an output, activations in int16 with a scale a row.
+//
+// y[n] = bias[n] + scale_x * sum_g scale_w[n][g] * sum_{k in group g} w[n][k] * x[k]. Sums within a group are exact
+// integers and groups are added in order, so a row's result is its own: neither the batch nor the number of threads can
+// change a bit. Reading the weights is what takes the time at few rows; int16 keeps the error that of the weights alone
+// (int8 activations double it, see tests/bench).
+#pragma once
+
+#include "team.h"
+#include "vectors.h"
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__) && !defined(SHOAL_PORTABLE)
+#define SHOAL_VNNI 1
+#elif defined(__AVX2__) && !defined(SHOAL_PORTABLE)
+#define SHOAL_AVX2 1
+#endif
+
+namespace shoal {
+
+constexpr int kPanel = 32;  // outputs computed together
+#if SHOAL_VNNI
+constexpr int kTile = 8;  // rows computed together: as many as the registers hold
+#else
+constexpr int kTile = 2;
+#endif
+constexpr int kGroup = 64;  // inputs that share a scale; inputs are padded to a multiple of it
+// Weights lie as [outputs / 32][inputs / 64] blocks of [32 pairs of inputs][32 outputs][2] int8, then 32 scales in bf16:
+// the order in which they are read.
+constexpr int64_t kBlock = kGroup * kPanel + 2 * kPanel;
+constexpr int64_t kAhead = 4096;  // bytes to prefetch ahead: the hardware's own prefetching stops at every page
+
+// Mirrored by network.py: every member is 8 bytes.
+struct Linear {
+  const int8_t* weight;
+  const float* bias;        // (outputs), or null
+  int64_t inputs, outputs;  // padded
+};
+
+// Rows of activations in int16, and what to multiply them by.
+struct Quantized {
+  int16_t* values;  // (rows, stride)
+  float* scale;     // (rows)
+  int64_t stride;
+};
+
+// Quantises the `size` floats at x (a multiple of 16, zeros as padding) into one row of `inputs` values.
+inline void quantize(const float* x, int64_t size, int64_t inputs, Quantized to, int64_t row) {
+  Floats top{};
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const Floats v = load<Floats>(x + i);
+    top = larger(top, larger(v, -v));
+  }
+  const float peak = largest(top);
+  const float inverse = peak > 0 ? 32767.0f / peak : 0.0f;
+  const float magic = 12582912.0f;  // rounds to the nearest integer, ties to even
+  int16_t* out = to.values + row * to.stride;
+  for (int64_t i = 0; i < size; i += kLanes) {
+    const Ints q = cast<Ints>(load<Floats>(x + i) * inverse + magic) - cast<int32_t>(magic);
+    store(out + i, __builtin_convertvector(q, SignedShorts));
+  }
+  std::memset(out + size, 0, (inputs - size) * sizeof(int16_t));
+  to.scale[row] = peak / 32767.0f;
+}
+
+// total[n] += w[n][0] * x[0] + w[n][1] * x[1], for 16 outputs n.
+inline Ints dot2(Ints total, const int8_t* w, const int16_t* x) {
+#if SHOAL_VNNI
+  int32_t pair;
+  std::memcpy(&pair, x, 4);
+  const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+  return (Ints)_mm512_dpwssd_epi32((__m512i)total, wide, _mm512_set1_epi32(pair));
+#elif SHOAL_AVX2
+  int32_t pair;
+  std::memcpy(&pair, x, 4);
+  const __m128i* from = reinterpret_cast<const __m128i*>(w);
+  __m256i halves[2];
+  for (int i = 0; i < 2; i++) {
+    halves[i] = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(from + i)), _mm256_set1_epi32(pair));
+  }
+  return total + load<Ints>(halves);
+#else
+  const Ints both = __builtin_convertvector(load<SignedShorts>(w), Ints);  // w[n][0] in the lower byte
+  return total + ((both << 24) >> 24) * static_cast<int32_t>(x[0]) + (both >> 8) * static_cast<int32_t>(x[1]);
+#endif
+}
+
+enum class Finish { kStore, kAdd, kGate };
+
+inline Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
+
+// Scales, adds the bias and finishes one row of one panel. Not inlined: the same instructions for every tile size.
+template <Finish finish>
+__attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, float scale, const Floats* sums, float* out) {
+  Floats y[2];
+  for (int half = 0; half < 2; half++) {
+    y[half] = sums[half] * scale;
+    if (layer.bias) y[half] += load<Floats>(layer.bias + panel * kPanel + half * kLanes);
+  }
+  if (finish == Finish::kGate) {  // the halves of a panel are 16 outputs of w1 and the same 16 of w3
+    store(out + panel * kLanes, silu(y[0]) * y[1]);
+    return;
+  }
+  for (int half = 0; half < 2; half++) {
+    float* to = out + panel * kPanel + half * kLanes;
+    store(to, finish == Finish::kAdd ? load<Floats>(to) + y[half] : y[half]);
+  }
+}
+
+// sums[r] += what one block of weights contributes to each row.
+template <int rows>
+inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
+  constexpr int unroll = rows == 1 ? 4 : rows == 2 ? 2 : 1;  // enough independent sums to hide the latency
+  Ints whole[unroll][rows][2] = {};
+  for (int k = 0; k < kGroup; k += 2 * unroll) {
+    for (int u = 0; u < unroll; u++) {
+      const int8_t* pair = w + (k + 2 * u) * kPanel;
+      for (int r = 0; r < rows; r++) {
+        for (int half = 0; half < 2; half++) {
+          whole[u][r][half] = dot2(whole[u][r][half], pair + half * kPanel, x + r * stride + k + 2 * u);
+        }
+      }
+      __builtin_prefetch(pair + kAhead);
+    }
+  }
+  const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);
+  for (int half = 0; half < 2; half++) {
+    const Floats scale = widen(scales + half * kLanes);
+    for (int r = 0; r < rows; r++) {
+      Ints total = whole[0][r][half];
+      for (int u = 1; u < unroll; u++) total += whole[u][r][half];
+      sums[r][half] += __builtin_convertvector(total, Floats) * scale;
+    }
+  }
+}
+
+template <int rows, Finish finish>
+void tile(const Linear& layer, int64_t panel, Quantized x, int64_t row, float* out, int64_t stride) {
+  Floats sums[rows][2] = {};
+  const int64_t blocks = layer.inputs / kGroup;
+  const int8_t* w = layer.weight + panel * blocks * kBlock;
+  const int16_t* a = x.values + row * x.stride;
+  for (int64_t b = 0; b < blocks; b++) block<rows>(w + b * kBlock, a + b * kGroup, x.stride, sums);
+  for (int r = 0; r < rows; r++) {
+    finish_row<finish>(layer, panel, x.scale[row + r], sums[r], out + (row + r) * stride);
+  }
+}
+
+template <Finish finish>
+void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
+  int64_t row = 0;
+  for (; row + kTile <= rows; row += kTile) tile<kTile, finish>(layer, panel, x, row, out, stride);
+  switch (rows - row) {
+    case 7: return tile<7, finish>(layer, panel, x, row, out, stride);
+    case 6: return tile<6, finish>(layer, panel, x, row, out, stride);
+    case 5: return tile<5, finish>(layer, panel, x, row, out, stride);
+    case 4: return tile<4, finish>(layer, panel, x, row, out, stride);
+    case 3: return tile<3, finish>(layer, panel, x, row, out, stride);
+    case 2: return tile<2, finish>(layer, panel, x, row, out, stride);
+    case 1: return tile<1, finish>(layer, panel, x, row, out, stride);
+  }
+}
+
+// out (rows, stride) = layer(x); kAdd adds to what is there, kGate writes silu(w1 x) * w3 x, half as many outputs.
+template <Finish finish>
+void apply(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
+  me.each(layer.outputs / kPanel, [&](int64_t panel) { panel_of<finish>(layer, panel, x, rows, out, stride); });
+}
+
+}  // namespace shoal

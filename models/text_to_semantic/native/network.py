@@ -1,0 +1,211 @@
+"""The network of `models.text_to_semantic.network` on the native kernels, for Engine to use in its place."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.configs import LanguageModelConfig, TransformerConfig
+from models.text_to_semantic.native import abi
+from models.text_to_semantic.native.packing import LANES, Packer, lazy_zeros, padded, table
+from models.text_to_semantic.network import TokenIds
+from models.text_to_semantic.transformer import rope_table
+from models.types import Sampling
+
+Prefix = tuple[int, Tensor]  # positions, and the cache's bytes of the 16-position blocks they lie in
+
+
+class NativeNetwork:
+    """The two transformers in int8 and their per-slot state, on `threads` threads of the CPU. Not thread-safe.
+
+    A frame is a row of 1 + num_codebooks integers, as in `Network`. A slot's frames are bit-identical whatever else is
+    in the batch, however its prompt was cut into chunks, and on any number of threads.
+    """
+
+    def __init__(
+        self,
+        config: LanguageModelConfig,
+        tensors: dict[str, Tensor],
+        ids: TokenIds,
+        *,
+        slots: int,
+        positions: int,
+        threads: int = 1,
+        flags: tuple[str, ...] = (),
+    ) -> None:
+        """`positions` bounds prompt plus frames of a slot; `flags` are added to the compiler's, for tests.
+
+        Raises build.CannotBuild where `build.available` says so.
+        """
+        self.config, self.ids = config, ids
+        self.slots, self.positions = slots, min(positions, config.max_seq_len)
+        self.end = config.codebook_size
+        self.device = torch.device("cpu")
+        self._active = [False] * slots
+        self._library = abi.functions(flags)
+        self._keep: list[object] = []  # what the kernels point into
+        self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
+        self._model = self._describe(tensors)
+        network = self._library.shoal_create(ctypes.byref(self._model), threads)
+        self._network = ctypes.c_void_p(network)
+        weakref.finalize(self, self._library.shoal_destroy, self._network)
+
+    def reset(self, slot: int, sampling: Sampling) -> None:
+        """Prepare a slot for a new utterance."""
+        self._active[slot] = False
+        settings = (sampling.temperature, sampling.top_p, sampling.repetition_penalty, sampling.seed)
+        self._library.shoal_reset(self._network, slot, *settings)
+
+    def set_active(self, slot: int, active: bool) -> None:
+        """A slot that is not active may lie in the range of a decode step: it keeps its state and costs nothing."""
+        self._active[slot] = active
+
+    def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
+        """Run prompt values (1 + num_codebooks, T) at positions start… of a slot; returns the last hidden (1, 1, D)."""
+        values = values.to(torch.int32).contiguous()
+        length = values.shape[1]
+        self._check(slot, start, length)
+        hidden = torch.empty(1, 1, self.config.dim)
+        self._library.shoal_prefill(self._network, slot, values.data_ptr(), length, start, hidden.data_ptr())
+        return hidden
+
+    def first_frame(self, slot: int, hidden: Tensor, trace: Tensor | None = None) -> Tensor:
+        """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given.
+
+        `trace` (1, logits of a frame) fp32 receives the logits of every codebook, before penalty and temperature.
+        """
+        self._active[slot] = True
+        frame = torch.empty(1, 1 + self.config.num_codebooks, dtype=torch.int64)
+        hidden = hidden.contiguous()
+        self._library.shoal_first_frame(self._network, slot, hidden.data_ptr(), frame.data_ptr(), _pointer(trace))
+        return frame
+
+    def decode(self, slots: slice, context: int) -> Tensor:
+        """One more frame for each active slot of a range: (B, 1 + num_codebooks), rows of others being zeros.
+
+        `context` is not needed: every row looks at its own positions.
+        """
+        inside = range(*slots.indices(self.slots))
+        frames = torch.zeros(len(inside), 1 + self.config.num_codebooks, dtype=torch.int64)
+        rows = [slot for slot in inside if self._active[slot]]
+        frames[[slot - inside.start for slot in rows]] = self.decode_rows(rows)
+        return frames
+
+    def decode_rows(self, slots: Sequence[int], trace: Tensor | None = None) -> Tensor:
+        """One more frame for each of the slots listed, active or not: (len(slots), 1 + num_codebooks)."""
+        frames = torch.empty(len(slots), 1 + self.config.num_codebooks, dtype=torch.int64)
+        if slots:
+            rows = (ctypes.c_int64 * len(slots))(*slots)
+            self._library.shoal_decode(self._network, rows, len(slots), frames.data_ptr(), _pointer(trace))
+        return frames
+
+    def copy_prefix(self, slot: int, length: int) -> Prefix:
+        """The cached keys and values of a slot's first positions, to be given to `restore_prefix` later."""
+        return length, self._slot_cache(slot)[: padded(length, LANES) // LANES].clone()
+
+    def restore_prefix(self, slot: int, prefix: Prefix) -> None:
+        """Fill a slot's first positions with what `copy_prefix` returned."""
+        length, blocks = prefix
+        self._slot_cache(slot)[: len(blocks)] = blocks
+        self._library.shoal_place(self._network, slot, length)
+
+    def trace_size(self) -> int:
+        """Logits of one frame: of the semantic head, then of each residual codebook."""
+        return self.config.codebook_size + 1 + (self.config.num_codebooks - 1) * self.config.residual_codebook_size
+
+    def _check(self, slot: int, start: int, length: int) -> None:
+        """The kernels trust what they are given."""
+        if not (0 <= slot < self.slots and length >= 1 and 0 <= start <= start + length <= self.positions):
+            raise ValueError(f"no room for positions {start} to {start + length} of slot {slot}")
+
+    def _slot_cache(self, slot: int) -> Tensor:
+        """(blocks, bytes of a block) of one slot."""
+        return self._cache.view(self.slots, self._blocks, -1)[slot]
+
+    def _describe(self, tensors: dict[str, Tensor]) -> abi.Model:
+        config, pack = self.config, self._packer
+        head = tensors["embeddings.weight" if config.tie_word_embeddings else "output.weight"]
+        begin = self.ids.semantic_begin
+        rows = torch.cat([head[begin : begin + config.codebook_size], head[self.ids.end : self.ids.end + 1]])
+        model = abi.Model(
+            head=pack.linear(rows),
+            residual_head=pack.linear(tensors["fast_output.weight"][: config.residual_codebook_size]),
+            norm=pack.vector(tensors["norm.weight"]),
+            fast_norm=pack.vector(tensors["fast_norm.weight"]),
+            text=self._table(tensors["embeddings.weight"]),
+            codebooks=self._table(tensors["codebook_embeddings.weight"]),
+            fast_codes=self._table(tensors["fast_embeddings.weight"]),
+            slots=self.slots,
+            positions=self.positions,
+            num_codebooks=config.num_codebooks,
+            codebook_size=config.codebook_size,
+            residual_size=config.residual_codebook_size,
+            semantic_begin=begin,
+            scale_embeddings=config.scale_codebook_embeddings,
+        )
+        if "fast_project_in.weight" in tensors:
+            model.project = pack.linear(tensors["fast_project_in.weight"], tensors["fast_project_in.bias"])
+        model.slow, self._cache, self._blocks = self._stack(config.slow, tensors, "layers", self.positions)
+        model.fast, *fast_cache = self._stack(config.fast, tensors, "fast_layers", config.num_codebooks)
+        self._keep.append(fast_cache)
+        return model
+
+    def _table(self, rows: Tensor) -> abi.Table:
+        structure, kept = table(rows)
+        self._keep.append(kept)
+        return structure
+
+    def _stack(
+        self, config: TransformerConfig, tensors: dict[str, Tensor], prefix: str, positions: int
+    ) -> tuple[abi.Stack, Tensor, int]:
+        """A transformer, its cache for every slot, and the number of 16-position blocks of a slot."""
+        layers = (abi.Layer * config.n_layer)(
+            *(self._layer(config, tensors, f"{prefix}.{i}.") for i in range(config.n_layer))
+        )
+        blocks = padded(positions, LANES) // LANES
+        entry = 2 * LANES * padded(config.head_dim, LANES)
+        slot_size = blocks * config.n_layer * config.n_local_heads * entry
+        cache = lazy_zeros(2 * self.slots * slot_size)
+        self._keep.append(layers)
+        structure = abi.Stack(
+            layers=config.n_layer,
+            heads=config.n_head,
+            groups=config.n_local_heads,
+            dim=config.dim,
+            head_dim=config.head_dim,
+            hidden=config.intermediate_size,
+            eps=config.norm_eps,
+            layer=layers,
+            rope=self._packer.vector(rope_table(positions, config)),
+            cache=cache.data_ptr(),
+            slot_size=slot_size,
+        )
+        return structure, cache, blocks
+
+    def _layer(self, config: TransformerConfig, tensors: dict[str, Tensor], prefix: str) -> abi.Layer:
+        pack = self._packer
+
+        def linear(name: str) -> abi.Linear:
+            return pack.linear(tensors[f"{prefix}{name}.weight"], tensors.get(f"{prefix}{name}.bias"))
+
+        def vector(name: str) -> int:
+            return pack.vector(tensors[f"{prefix}{name}.weight"])
+
+        return abi.Layer(
+            attention_norm=vector("attention_norm"),
+            ffn_norm=vector("ffn_norm"),
+            q_norm=vector("attention.q_norm") if config.qk_norm else None,
+            k_norm=vector("attention.k_norm") if config.qk_norm else None,
+            qkv=linear("attention.wqkv"),
+            wo=linear("attention.wo"),
+            w13=pack.gated(tensors[f"{prefix}feed_forward.w1.weight"], tensors[f"{prefix}feed_forward.w3.weight"]),
+            w2=linear("feed_forward.w2"),
+        )
+
+
+def _pointer(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()

@@ -1,0 +1,165 @@
+// A fixed team of threads that walks through a computation together, phase by phase.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace shoal {
+
+// Waiting spins only this long, since a phase mostly ends within microseconds of the others' share; then it sleeps, so
+// that an idle team costs nothing and a thread whose partner lost its core to a neighbour gives its own away.
+constexpr auto kSpin = std::chrono::microseconds(40);
+
+inline void relax() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+class Barrier {
+ public:
+  explicit Barrier(int members) : members_(members) {}
+
+  // Returns whether it had to sleep.
+  bool wait() {
+    const unsigned now = generation_.load();
+    if (arrived_.fetch_add(1) + 1 == members_) {
+      arrived_.store(0);
+      generation_.fetch_add(1);
+      if (sleepers_.load() > 0) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        wake_.notify_all();
+      }
+      return false;
+    }
+    if (spin(now)) return false;
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1);  // before the predicate looks at the generation, after which the last one looks here
+    wake_.wait(lock, [&] { return generation_.load() != now; });
+    sleepers_.fetch_sub(1);
+    return true;
+  }
+
+ private:
+  bool spin(unsigned now) {
+    const auto until = std::chrono::steady_clock::now() + kSpin;
+    do {
+      for (int i = 0; i < 16; i++) {
+        if (generation_.load(std::memory_order_acquire) != now) return true;
+        relax();
+      }
+    } while (std::chrono::steady_clock::now() < until);
+    return false;
+  }
+
+  const int members_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> generation_{0};
+  std::atomic<int> sleepers_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+};
+
+class Team;
+
+// One thread's view of its team, inside Team::run.
+struct Member {
+  int index, count;
+  int64_t meeting;  // number of the next one, ever rising
+  Team* team;
+
+  // Calls work(i) for this member's share of 0..size-1, then waits until all shares are done.
+  template <class Work>
+  void each(int64_t size, Work&& work) {
+    for (int64_t i = size * index / count; i < size * (index + 1) / count; i++) work(i);
+    if (count > 1) meet();
+  }
+
+  inline void meet();
+};
+
+// The caller's thread and its helpers. Where other processes keep taking the helpers' cores away, meeting them costs more
+// than they bring: then the caller dismisses them, finishes alone, and tries again later and later. Shares do not change
+// results, so this needs no decision from outside.
+class Team {
+ public:
+  explicit Team(int threads) : count_(threads), barrier_(threads) {
+    for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
+  }
+
+  ~Team() {
+    job_ = nullptr;
+    barrier_.wait();
+    for (auto& helper : helpers_) helper.join();
+  }
+
+  // Runs job on every thread of the team, the caller's own included, and returns when all have finished.
+  void run(std::function<void(Member)> job) {
+    if (count_ == 1 || alone_ > 0) {
+      alone_--;
+      return job(Member{0, 1, 0, this});
+    }
+    job_ = job;
+    stalls_ = 0;
+    runs_++;
+    barrier_.wait();
+    job(Member{0, count_, runs_ << 32, this});
+    const bool dismissed = dismissed_ >> 32 == runs_;
+    if (!dismissed) barrier_.wait();
+    patience_ = dismissed ? std::min(2 * patience_, kPatience) : 1;
+    alone_ = dismissed ? patience_ : 0;
+  }
+
+ private:
+  friend struct Member;
+  struct Dismissed {};
+  static constexpr int kStalls = 4, kPatience = 64;
+
+  void help(int index) {
+    for (;;) {
+      barrier_.wait();
+      const auto job = job_;  // a copy: the caller does not wait for those it dismissed
+      if (!job) return;
+      try {
+        job(Member{index, count_, runs_ << 32, this});
+        barrier_.wait();
+      } catch (Dismissed) {
+      }
+    }
+  }
+
+  const int count_;
+  Barrier barrier_;
+  std::function<void(Member)> job_;
+  int stalls_ = 0, alone_ = 0, patience_ = 1;  // the caller's own
+  int64_t runs_ = 0;
+  std::atomic<int64_t> dismissed_{0};  // the last meeting after which helpers were not needed
+  std::vector<std::thread> helpers_;
+};
+
+inline void Member::meet() {
+  meeting++;
+  if (index == 0 && team->stalls_ >= Team::kStalls) team->dismissed_ = meeting;
+  const bool slept = team->barrier_.wait();
+  // Equal, not later: a helper that is slow to leave one meeting must still come to the next.
+  if (team->dismissed_ == meeting) {
+    if (index != 0) throw Team::Dismissed();
+    count = 1;
+  } else if (index == 0) {
+    team->stalls_ += slept;
+  }
+}
+
+}  // namespace shoal

@@ -121,7 +121,8 @@ class Sizer:
                 )
         if not able:
             raise PlanError(
-                "; ".join(dict.fromkeys(shortages)) + ": free memory, use a larger machine or a smaller checkpoint"
+                "; ".join(dict.fromkeys(shortages))
+                + ": free memory, use a larger machine or a smaller checkpoint"
                 + ("" if self.locks[LM] == "auto" else ", or leave the device to auto")
             )
         notes += shortages
@@ -180,9 +181,7 @@ class Sizer:
             free -= max(self._reserved(m, sizing) for m in hosts)
         widths = {s: min(getattr(sizing.tier.slots, s), CPU_CODEC_BATCH if device == "cpu" else 64) for s in stages}
         for slots in _halving(max(widths.values()), 1):
-            found = {
-                s: self.choice(s, device, sizing.tier, hosts, "none", min(slots, widths[s])) for s in stages
-            }
+            found = {s: self.choice(s, device, sizing.tier, hosts, "none", min(slots, widths[s])) for s in stages}
             if sum(c.gb for c in found.values()) <= free:
                 return found
         return None

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 
 from cluster.plan import Plan
 from deployments.ingress import create_app
+from deployments.logs import log_through_serve
 from deployments.pipeline import Limits, Pipeline
 from deployments.protocols.system import ServerInfo
-from deployments.replica import log_through_serve
 from deployments.settings import Settings
 from deployments.stages import RayStages
 from deployments.status import GraphStatus

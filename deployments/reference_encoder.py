@@ -10,6 +10,7 @@ from cluster.plan import StagePlan
 from deployments.batcher import Batcher
 from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
+from models.memory import release
 from models.reference_encoder import audio
 from models.reference_encoder.encoder import ReferenceEncoder as Network
 
@@ -21,7 +22,9 @@ class ReferenceEncoder:
         prepare(plan)
         source = Checkpoint(checkpoint)
         self._config = source.codec_config
-        network = Network(self._config, source.codec_tensors("encoder"), plan.device, dtype_of(plan))
+        tensors = source.codec_tensors("encoder")
+        network = Network(self._config, tensors, plan.device, dtype_of(plan))
+        release(tensors.values())
         network.encode([np.zeros(self._config.sample_rate, np.float32)])
         self._encode = Batcher(network.encode, plan.slots)
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import torch
 
 from cluster.plan import StagePlan
+from deployments.logs import log_through_serve
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-def log_through_serve() -> None:
-    """Let our loggers write where Serve's does: its handlers name the replica and the request."""
-    serve = logging.getLogger("ray.serve")
-    for name in ("shoal", "deployments", "models", "cluster"):
-        ours = logging.getLogger(name)
-        ours.handlers, ours.propagate = serve.handlers, False
-        ours.setLevel(logging.INFO)
 
 
 def prepare(plan: StagePlan) -> None:

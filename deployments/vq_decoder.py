@@ -11,6 +11,7 @@ from cluster.plan import Plan
 from deployments.batcher import Batcher
 from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
+from models.memory import release
 from models.types import Prompt
 from models.vq_decoder.decoder import VQDecoder as Network
 
@@ -22,9 +23,9 @@ class VQDecoder:
         stage = plan.stages["vq_decoder"]
         prepare(stage)
         source = Checkpoint(checkpoint)
-        self._network = Network(
-            source.codec_config, source.codec_tensors("decoder"), stage.device, dtype_of(stage), streams
-        )
+        tensors = source.codec_tensors("decoder")
+        self._network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
+        release(tensors.values())
         self._network.warm_up([plan.first_block, plan.block])
         self._decode = Batcher(self._network.decode, stage.slots)
         self._generate = text_to_semantic.options(stream=True).generate

@@ -60,7 +60,7 @@ class TestSplit:
             ("One. Two! Three? Four.", 11, ["One. Two!", "Three?", "Four."]),
             ("Dr. Smith paid 3.14 dollars. He left.", 30, ["Dr. Smith paid 3.14 dollars.", "He left."]),
             ("We met e.g. Mr. J. Jones there. Then I left.", 36, ["We met e.g. Mr. J. Jones there.", "Then I left."]),
-            ("He said: \"Go away.\" Then he left.", 25, ['He said: "Go away."', "Then he left."]),
+            ('He said: "Go away." Then he left.', 25, ['He said: "Go away."', "Then he left."]),
             ("First clause is long, second one too", 25, ["First clause is long,", "second one too"]),
             ("one two three four five six", 20, ["one two three", "four five six"]),
             ("x" * 25, 10, ["x" * 10, "x" * 10, "x" * 5]),

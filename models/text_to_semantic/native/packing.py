@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
-import sys
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.memory import page_out
 from models.text_to_semantic.native import abi
 
 PANEL, GROUP, LANES = 32, 64, 16  # kPanel, kGroup, kLanes of the kernels
@@ -31,19 +30,6 @@ def lazy_zeros(size: int) -> Tensor:
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.from_numpy(np.frombuffer(memory, dtype=np.uint8)[:size])
-
-
-def page_out(tensor: Tensor) -> None:
-    """Give back the memory of a tensor that was read for the last time, where it is a view of a mapped file.
-
-    The contents stay valid: they would be read from the file again, and memory of other kinds is left alone.
-    """
-    if sys.platform == "linux":
-        pageout = 21  # MADV_PAGEOUT; older kernels refuse it, which does no harm
-        first = padded(tensor.data_ptr(), mmap.PAGESIZE)
-        last = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        if last > first:
-            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), pageout)
 
 
 class Packer:

@@ -1,0 +1,69 @@
+# make serve   install what is missing, then serve on http://localhost:8000 (PORT=, CHECKPOINT=, DEVICE=, VOICES=)
+# make test    the whole suite (ARGS="tests/models -k audio" for a part)
+# make bench   upstream against ours, same weights, same run
+# make lint, make install; make lock pins the dependencies anew (needs uv)
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PYTHONS = $(or $(PYTHON),python3.11 python3.12 python3 python)
+FOUND = $(shell for python in $(PYTHONS); do \
+	$$python -c 'import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 13)' 2>/dev/null && echo $$python && break; done)
+PORT ?= $(shell sed -n 's/^ *port: *\([0-9]*\).*/\1/p' serve_config.yaml 2> /dev/null)
+CHECKPOINT ?= $(shell sed -n 's/^ *checkpoint: *\([^ \#]*\).*/\1/p' serve_config.yaml 2> /dev/null)
+PIP := $(RUN) -m pip install --disable-pip-version-check --no-deps --use-pep517
+export RAY_USAGE_STATS_ENABLED := 0
+
+# Named by content: what is installed already is not installed again, whatever git did to the files' dates.
+PACKAGES := $(VENV)/packages-$(shell cat requirements.txt | cksum | tr ' ' '-')
+PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
+TINY := checkpoints/tiny/codec.pth
+
+.PHONY: serve install packages native checkpoint test bench lint lock
+.DELETE_ON_ERROR:
+
+serve: install $(if $(filter checkpoints/tiny,$(CHECKPOINT)),checkpoint)
+	@$(RUN) -c "import socket; socket.create_server(('', $(PORT)))" 2> /dev/null || { \
+	echo "Port $(PORT) is taken (or none): choose another, for example make serve PORT=8001" >&2; exit 1; }
+	@sed 's/^\( *port:\) *[0-9]*/\1 $(PORT)/' serve_config.yaml > $(VENV)/serve_config.yaml
+	@echo "Starting on http://localhost:$(PORT): about half a minute. Ctrl-C stops it."
+	@(while sleep 1 && kill -0 $$$$; do curl -fso /dev/null http://localhost:$(PORT)/health && echo "Shoal is ready. Try: \
+	curl http://localhost:$(PORT)/v1/tts -H 'content-type: application/json' -d '{\"text\": \"Hello.\"}' -o hello.wav" && break; \
+	done 2> /dev/null) & ulimit -Sn $$(ulimit -Hn) 2> /dev/null; exec $(VENV)/bin/serve run --address "$${RAY_ADDRESS:-local}" $(VENV)/serve_config.yaml
+
+install: $(PROJECT) native
+
+packages: $(PACKAGES)
+
+$(PACKAGES):
+	@$(RUN) -m pip --version > /dev/null 2>&1 || test -n "$(FOUND)" || { echo "Shoal needs Python 3.11 or 3.12 with venv: \
+	install it (Debian, Ubuntu: apt install python3-venv) or name it (make PYTHON=/path/to/python3.12)" >&2; exit 1; }
+	@$(RUN) -m pip --version > /dev/null 2>&1 || $(FOUND) -m venv --clear $(VENV)
+	@echo "Installing into $(VENV): about 3 GB to download, 6 GB on disk."
+	$(PIP) -r requirements.txt
+	@rm -f $(VENV)/packages-* && touch $@
+
+$(PROJECT): $(PACKAGES)
+	$(PIP) --quiet --no-build-isolation -e .
+	@rm -f $(VENV)/project-* && touch $@
+
+native: $(PROJECT)
+	@$(RUN) -m models.text_to_semantic.native || true
+
+checkpoint: $(TINY)
+
+$(TINY): checkpoints/build.py | $(PROJECT)
+	$(RUN) -m checkpoints.build tiny $(@D)
+
+test: install
+	$(RUN) -m pytest --timeout 300 $(ARGS)
+
+bench: install
+	$(RUN) -m tests.bench $(ARGS)
+
+lint: install
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+lock:
+	uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml --group dev \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt

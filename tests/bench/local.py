@@ -1,0 +1,78 @@
+"""The stages in one process, without Ray: what the graph is compared with."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator
+
+import numpy as np
+
+from cluster.plan import Plan
+from deployments.batcher import Batcher
+from deployments.pipeline import EncodedAudio
+from deployments.replica import dtype_of
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.blocks import block_sizes
+from models.text_to_semantic.engine import Event, Finished
+from models.text_to_semantic.load import load_engine
+from models.types import NotReady, Prompt
+from models.vq_decoder.decoder import VQDecoder
+
+
+class LocalStages:
+    """Implements `deployments.pipeline.Stages` for voices whose codes are stored: there is no encoder."""
+
+    def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
+        lm, decoder, config = plan.stages["text_to_semantic"], plan.stages["vq_decoder"], checkpoint.codec_config
+        self.sample_rate, self.frame_rate, self.codec_key = config.sample_rate, config.frame_rate, checkpoint.codec_key
+        self._encoder, self._engine = load_engine(
+            checkpoint,
+            device=lm.device,
+            dtype=dtype_of(lm),
+            quantization=lm.quantization,
+            slots=lm.slots,
+            threads=lm.threads,
+            voices=plan.prefix_cache_voices,
+            lead=1 << 30,
+        )
+        tensors = checkpoint.codec_tensors("decoder")
+        self._network = VQDecoder(config, tensors, decoder.device, dtype_of(decoder), 2 * lm.slots)
+        self._network.warm_up([plan.first_block, plan.block])
+        self._decode = Batcher(self._network.decode, decoder.slots)
+        self._blocks = plan.first_block, plan.block
+
+    async def encode(self, audio: bytes) -> EncodedAudio:
+        raise NotReady("these stages have no encoder: store the voice's codes first")
+
+    async def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+        stream = await self._decode.run(self._network.open)
+        stream_id = uuid.uuid4().hex
+        try:
+            async for codes in self._generate(stream_id, prompt):
+                yield await self._decode((stream, codes))
+        finally:
+            self._engine.abort(stream_id)
+            self._decode.later(stream.close)
+
+    async def _generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        encoded = await asyncio.to_thread(self._encoder.encode, prompt)
+        self._engine.submit(
+            stream_id, encoded, prompt.sampling, lambda event: loop.call_soon_threadsafe(events.put_nowait, event)
+        )
+        sizes = block_sizes(*self._blocks)
+        size, frames = next(sizes), []
+        while not isinstance(event := await events.get(), Finished):
+            if isinstance(event, Exception):
+                raise event
+            frames.append(event)
+            if len(frames) == size:
+                yield np.concatenate(frames, axis=1)
+                size, frames = next(sizes), []
+        if frames:
+            yield np.concatenate(frames, axis=1)
+
+    def close(self) -> None:
+        self._engine.stop()

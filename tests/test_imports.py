@@ -1,0 +1,96 @@
+"""Imports go one way: deployments -> models, cluster. Every import that is not ours is a declared dependency."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("deployments", "models", "cluster", "checkpoints", "tests")
+HTTP = {"starlette", "fastapi", "uvicorn", "httpx", "requests", "aiohttp", "http"}
+
+# Files: the packages they must not know.
+FORBIDDEN = [
+    ("models/**/*.py", {"deployments", "cluster", "checkpoints", "tests", "ray", *HTTP}),
+    ("cluster/**/*.py", {"deployments", "models", "checkpoints", "tests", "ray", *HTTP}),
+    ("checkpoints/**/*.py", {"deployments", "cluster", "tests", "ray", *HTTP}),
+    ("deployments/**/*.py", {"tests", "checkpoints"}),
+]
+
+ALLOWED = {"cluster/nodes.py": {"ray"}}  # it asks Ray for its nodes
+
+# The networks and what drives them run wherever torch does.
+NETWORKS = [
+    *(f"models/text_to_semantic/{name}.py" for name in ["network", "transformer", "sampling", "linear", "engine"]),
+    *("models/text_to_semantic/prefix_cache.py", "models/text_to_semantic/scheduler.py"),
+    *("models/text_to_semantic/native/*.py", "models/codec/*.py", "models/vq_decoder/*.py"),
+    "models/reference_encoder/encoder.py",
+]
+
+# Declared and used, but not by an import of our own.
+TOOLS = {"python-multipart", "pytest-asyncio", "pytest-timeout", "ruff", "setuptools"}
+OPTIONAL = {"matplotlib"}  # the benchmark draws only where it is installed
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Names of the modules a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield node.module or ""
+
+
+def packages(pattern: str) -> dict[str, set[str]]:
+    """{file: the top-level packages it imports}; a pattern without files is a rule about nothing."""
+    found = {str(path.relative_to(ROOT)): {name.split(".")[0] for name in imports(path)} for path in ROOT.glob(pattern)}
+    assert found, f"no file matches {pattern}"
+    return found
+
+
+@pytest.mark.parametrize(("pattern", "forbidden"), FORBIDDEN, ids=[pattern for pattern, _ in FORBIDDEN])
+def test_direction(pattern: str, forbidden: set[str]) -> None:
+    found = {path: names & forbidden - ALLOWED.get(path, set()) for path, names in packages(pattern).items()}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("pattern", NETWORKS)
+def test_networks_need_torch_only(pattern: str) -> None:
+    allowed = {"torch", "numpy", "models", *sys.stdlib_module_names}
+    assert {path: names - allowed for path, names in packages(pattern).items() if names - allowed} == {}
+
+
+def test_dependencies_are_those_imported() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = _names(project["project"]["dependencies"])
+    dev = _names(project["dependency-groups"]["dev"])
+    served = _third_party(*OURS[:-1])
+    assert served - declared == set(), "imported, but not declared"
+    assert _third_party("tests") - declared - dev - OPTIONAL == set(), "imported by tests, but not declared"
+    assert declared - served - TOOLS == set(), "declared, but not imported"
+    assert dev - _third_party("tests") - TOOLS == set(), "declared for tests, but not imported by them"
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {_canonical(re.split(r"[\[=<>!~; ]", requirement)[0]) for requirement in requirements}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _third_party(*folders: str) -> set[str]:
+    """Distributions that the files of these folders import."""
+    modules = set().union(*(names for folder in folders for names in packages(f"{folder}/**/*.py").values()))
+    local = {path.stem for path in ROOT.glob("tests/**/*.py")}
+    outside = modules - sys.stdlib_module_names - set(OURS) - local
+    distributions = packages_distributions() | {"pydantic_core": ["pydantic"]}
+    return {_canonical(distributions.get(module, [module])[0]) for module in outside}

@@ -1,0 +1,210 @@
+"""What installs Shoal: the pinned requirements, the Makefile, the image, and the configuration they start."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from ray.serve.schema import ServeDeploySchema
+
+from cluster.plan import StagePlan
+from deployments.settings import Settings, read
+from models.types import SettingsError
+
+ROOT = Path(__file__).resolve().parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+CONFIG = (ROOT / "serve_config.yaml").read_text()
+LINES = (ROOT / "requirements.txt").read_text().splitlines()
+PINNED = {canonicalize_name(Requirement(line).name): Requirement(line) for line in LINES}
+
+UNWANTED = [
+    "gradio",
+    "wandb",
+    "modelscope",
+    "pyaudio",
+    "datasets",
+    "lightning",
+    "pytorch-lightning",
+    "kui",
+    "resampy",
+    "pydub",
+    "silero-vad",
+]
+
+
+def instructions(name: str) -> list[str]:
+    """Arguments of every such instruction in the Dockerfile, in order."""
+    return re.findall(rf"^{name}\s+(.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def make(*arguments: str, directory: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What `make` would run, without running it."""
+    clean = {
+        name: value for name, value in os.environ.items() if name not in ("PORT", "CHECKPOINT", "DEVICE", "VOICES")
+    }
+    command = ["make", "--no-print-directory", "-n", *arguments]
+    return subprocess.run(command, cwd=directory, env=clean | environment, capture_output=True, text=True, check=False)
+
+
+def test_every_requirement_is_pinned_and_from_the_index() -> None:
+    assert len(PINNED) == len(LINES), "a package is pinned twice, for different Pythons"
+    for line in LINES:
+        assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)?", line), line
+
+
+@pytest.mark.parametrize("name", UNWANTED)
+def test_nothing_but_inference_is_installed(name: str) -> None:
+    assert name not in PINNED
+
+
+def test_requirements_fit_the_project() -> None:
+    declared = project()["project"]["dependencies"] + project()["dependency-groups"]["dev"]
+    for requirement in map(Requirement, declared):
+        pin = PINNED[canonicalize_name(requirement.name)]
+        (exact,) = pin.specifier
+        assert exact.version in requirement.specifier, f"{pin} is not {requirement}: run `make lock`"
+        assert pin.marker is None, f"{pin}: a direct dependency that is not installed everywhere"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("torch", "2.11.0"), ("torchaudio", "2.11.0"), ("ray", "2.60.0"), ("fish-speech", "0.1.0")]
+)
+def test_the_versions_everything_was_measured_with(name: str, wanted: str) -> None:
+    assert str(PINNED[name].specifier) == f"=={wanted}"
+    assert version(name).split("+")[0] == wanted
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+def test_accelerator_libraries_are_for_linux_only(system: str) -> None:
+    nvidia = [r for name, r in PINNED.items() if name.startswith(("nvidia-", "triton")) and r.marker]
+    assert len(nvidia) > 10
+    assert all(r.marker.evaluate({"sys_platform": system}) == (system == "linux") for r in nvidia if r.marker)
+
+
+def test_the_image_installs_what_make_installs() -> None:
+    steps = instructions("RUN")
+    targets = [target for step in steps for target in re.findall(r"\bmake ([a-z]+)", step) if target != "g"]
+    made = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+    assert [target for target in targets if target != "install"] == ["packages", "checkpoint"]
+    assert set(targets) <= made
+    assert not any("pip install" in step for step in steps), "packages are installed by the Makefile alone"
+    assert "-r requirements.txt" in make("packages", "VENV=none").stdout
+
+
+def test_a_change_of_code_does_not_reinstall_the_image_s_packages() -> None:
+    order = [line for line in DOCKERFILE.splitlines() if line.startswith(("COPY", "RUN make"))]
+    assert order[:3] == ["COPY Makefile requirements.txt ./", "RUN make packages", "COPY . ."]
+
+
+def test_the_image_runs_what_make_serve_runs() -> None:
+    assert instructions("CMD")[-1] == '["serve", "run", "serve_config.yaml"]'
+    assert re.search(r"exec \S*/serve run ", make("serve").stdout)
+    assert instructions("STOPSIGNAL") == ["SIGINT"]
+    port = yaml.safe_load(CONFIG)["http_options"]["port"]
+    assert str(port) in instructions("EXPOSE")[0].split()
+    assert f"127.0.0.1:{port}/health" in instructions("HEALTHCHECK")[0]
+    exported = dict(re.findall(r"^export (\w+) := (\S+)$", MAKEFILE, re.MULTILINE))
+    assert exported.items() <= dict(re.findall(r"(\w+)=(\S+)", instructions("ENV")[0])).items()
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    (user,) = instructions("USER")
+    assert user.isdigit() and int(user) > 0, "a number: Kubernetes' runAsNonRoot cannot judge a name"
+    assert f"--uid {user} " in instructions("RUN")[0]
+    assert instructions("ARG")[0].startswith("BASE=") and instructions("FROM") == ["${BASE}"]
+
+
+def test_the_image_leaves_out_environments_and_weights() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".git", ".venv", "voices", "checkpoints/*"} <= set(ignored)
+    kept = [line[1:] for line in ignored if line.startswith("!")]
+    assert all(any(path.match(pattern) for pattern in kept) for path in (ROOT / "checkpoints").glob("*.*"))
+
+
+def test_make_passes_port_and_checkpoint_on() -> None:
+    started = make("serve", "PORT=8123").stdout
+    assert "/\\1 8123/" in started and "http://localhost:8123" in started
+    assert "http://localhost:8000" in make("serve").stdout
+    assert "http://localhost:9001" in make("serve", PORT="9001").stdout
+
+
+def test_the_tiny_checkpoint_is_built_only_where_it_is_served(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "serve_config.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "build.py").touch()
+    build = "-m checkpoints.build tiny checkpoints/tiny"
+    assert build in make("serve", directory=tmp_path).stdout
+    assert build not in make("serve", "CHECKPOINT=checkpoints/other", directory=tmp_path).stdout
+    assert build not in make("serve", directory=tmp_path, CHECKPOINT="checkpoints/other").stdout
+    config = tmp_path / "serve_config.yaml"
+    config.write_text(config.read_text().replace("checkpoints/tiny", "checkpoints/other"))
+    assert build not in make("serve", directory=tmp_path).stdout
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml", "serve_config.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    first = make("install", directory=tmp_path).stdout
+    stamps = re.findall(r"touch (\S+)", first)
+    assert "pip install" in first and len(stamps) == 2
+    for stamp in stamps:
+        (tmp_path / stamp).parent.mkdir(exist_ok=True)
+        (tmp_path / stamp).touch()
+    assert "pip install" not in make("install", directory=tmp_path).stdout
+    (tmp_path / "requirements.txt").write_text("other==1\n")
+    assert "pip install" in make("install", directory=tmp_path).stdout
+
+
+def test_without_a_fitting_python_make_says_what_is_needed(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    result = subprocess.run(["make", "install", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert "Shoal needs Python 3.11 or 3.12" in result.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_configuration_is_what_ray_and_settings_take() -> None:
+    given = yaml.safe_load(CONFIG)
+    schema = ServeDeploySchema.model_validate(given)
+    assert given.keys() <= ServeDeploySchema.model_fields.keys(), "Ray would drop an unknown key without a word"
+    (application,) = schema.applications
+    assert application.import_path == "deployments.app:build"
+    assert read(application.args, {}) == Settings(**_changed(application.args))
+
+
+def _changed(args: dict) -> dict:
+    """The file shows every knob at its default: what differs from it would be a surprise."""
+    return {name: value for name, value in args.items() if name not in Settings.model_fields}
+
+
+def test_the_configuration_names_every_knob() -> None:
+    args = yaml.safe_load(CONFIG)["applications"][0]["args"]
+    assert args.keys() == Settings.model_fields.keys() - {"api_keys"}
+    for section in ("limits", "autoscaling"):
+        assert args[section].keys() == type(getattr(Settings(), section)).model_fields.keys()
+
+
+def test_the_commented_examples_are_valid() -> None:
+    examples = yaml.safe_load("\n".join(re.findall(r"^\s*#\s+(\w+: \{.*\})", CONFIG, re.MULTILINE)))
+    assert len(examples) == 3
+    settings = read({"stages": examples}, {})
+    fields = {name for stage in settings.stages.values() for name in stage}
+    assert fields <= set(StagePlan.__dataclass_fields__)
+    with pytest.raises(SettingsError, match="did you mean"):
+        read({"stage": examples}, {})

@@ -58,6 +58,7 @@ class Engine:
         # On an accelerator the host reads a frame only after the next one is under way.
         self._lag = 0 if network.device.type == "cpu" else 1
         self._in_flight: deque[tuple[Readback, list[Stream]]] = deque()
+        self._active: set[int] = set()  # slots that the network would decode
         self._stopping = False
         self._last_step = time.monotonic()
         self.frames = self.steps = self.widest_batch = 0
@@ -87,8 +88,8 @@ class Engine:
         """Tell how many frames of a stream the client has been sent; unknown and finished streams are ignored."""
 
         def command() -> None:
-            if (work := self._work.get(stream_id)) and self._scheduler.acknowledge(work.stream, frames):
-                self._network.set_active(work.stream.slot, True)
+            if work := self._work.get(stream_id):
+                self._scheduler.acknowledge(work.stream, frames)
 
         self._command(command)
 
@@ -153,9 +154,7 @@ class Engine:
         self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
 
     def _has_work(self) -> bool:
-        return bool(
-            self._in_flight or self._scheduler.waiting or self._scheduler.running() or self._scheduler.next_chunk()
-        )
+        return bool(self._in_flight or self._scheduler.waiting or self._scheduler.runnable)
 
     def _step(self, admitted: list[Stream]) -> None:
         for stream in admitted:
@@ -167,12 +166,14 @@ class Engine:
             self._scheduler.prefilled(chunk.stream, chunk.end)
             if chunk.stream.state is State.RUNNING:
                 self._keep_prefix(work)
+                self._active.add(slot)
                 self._launched(self._network.first_frame(slot, hidden), [chunk.stream])
-        if running := self._scheduler.running():
-            slots = range(min(s.slot for s in running), max(s.slot for s in running) + 1)
-            frames = self._network.decode(slice(slots.start, slots.stop), max(s.context for s in running))
-            self._launched(frames[[s.slot - slots.start for s in running]], running)
-        while self._in_flight and (len(self._in_flight) > self._lag or not running):
+        if batch := self._scheduler.next_batch(time.monotonic()):
+            slots = range(min(s.slot for s in batch), max(s.slot for s in batch) + 1)
+            self._activate({s.slot for s in batch})
+            frames = self._network.decode(slice(slots.start, slots.stop), max(s.context for s in batch))
+            self._launched(frames[[s.slot - slots.start for s in batch]], batch)
+        while self._in_flight and (len(self._in_flight) > self._lag or not batch):
             readback, streams = self._in_flight.popleft()
             for stream, frame in zip(streams, readback(), strict=True):
                 self._collect(stream, frame)
@@ -180,10 +181,17 @@ class Engine:
     def _place(self, stream: Stream) -> None:
         work = self._work[stream.id]
         self._network.reset(stream.slot, work.sampling)
+        self._active.discard(stream.slot)
         prefix = self._prefixes.get(work.prompt.prefix_key) if work.prompt.prefix_key else None
         if prefix is not None:
             self._network.restore_prefix(stream.slot, prefix)
             self._scheduler.prefilled(stream, work.prompt.prefix_length)
+
+    def _activate(self, slots: set[int]) -> None:
+        """Let these slots and no others take part in a decode step."""
+        for slot in slots ^ self._active:
+            self._network.set_active(slot, slot in slots)
+        self._active = slots
 
     def _keep_prefix(self, work: _Work) -> None:
         key = work.prompt.prefix_key
@@ -193,10 +201,9 @@ class Engine:
     def _launched(self, frames: Tensor, streams: list[Stream]) -> None:
         """Count frames as generated as soon as they are under way: pausing and limits must not lag behind."""
         self._in_flight.append((start_readback(frames), streams))
+        now = time.monotonic()
         for stream in streams:
-            self._scheduler.generated(stream)
-            if stream.state is not State.RUNNING:
-                self._network.set_active(stream.slot, False)
+            self._scheduler.generated(stream, now)
         self.steps += 1
         self.widest_batch = max(self.widest_batch, len(streams))
 

@@ -53,7 +53,9 @@ def load_engine(
         slots=slots,
         threads=threads,
     )
-    engine = Engine(network, Scheduler(slots, slots, PREFILL_CHUNK, lead), PrefixCache(voices))
+    engine = Engine(
+        network, Scheduler(slots, slots, PREFILL_CHUNK, lead, checkpoint.codec_config.frame_rate), PrefixCache(voices)
+    )
     _speak_once(engine, encoder)
     return encoder, engine
 

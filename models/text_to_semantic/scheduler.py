@@ -1,7 +1,8 @@
-"""Which streams run when: pure bookkeeping of slots, without tensors, threads or clocks.
+"""Which streams run when: pure bookkeeping of slots, without tensors, threads or clocks (`now` is the caller's).
 
 A stream waits, is prefilled chunk by chunk, then decodes a frame a step until it finishes. It pauses while it is more
-than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute.
+than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute. Its listener is
+taken to play from the first frame on: when somebody is about to hear silence, those with audio in hand stand back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from models.types import Busy
+
+URGENT = 0.25  # seconds of audio in hand, below which a listener is about to hear silence (or hears nothing yet)
+COMFORTABLE = 1.0  # seconds of audio in hand, with which a listener can wait for those
 
 
 class State(Enum):
@@ -34,6 +38,7 @@ class Stream:
     prefilled: int = 0
     frames: int = 0
     sent: int = 0
+    began: float | None = None
 
     @property
     def context(self) -> int:
@@ -52,12 +57,13 @@ class Chunk:
 
 @dataclass(slots=True)
 class Scheduler:
-    """Hands out `slots` in order of arrival; at most `waiting_limit` streams wait."""
+    """Hands out `slots` in order of arrival; at most `waiting_limit` streams wait. `frame_rate` is in Hz."""
 
     slots: int
     waiting_limit: int
     prefill_chunk: int
     lead: int
+    frame_rate: float
     _free: list[int] = field(init=False)
     _waiting: deque[Stream] = field(default_factory=deque, init=False)
     _placed: dict[str, Stream] = field(default_factory=dict, init=False)  # in order of arrival
@@ -96,25 +102,33 @@ class Scheduler:
         if end >= stream.prompt_length:
             stream.state = State.RUNNING
 
-    def running(self) -> list[Stream]:
-        """The streams that take part in the next decode step."""
-        return [stream for stream in self._placed.values() if stream.state is State.RUNNING]
+    def next_batch(self, now: float) -> list[Stream]:
+        """The streams of the next decode step: all that run, unless a listener is about to hear silence; then only
+        those whose listeners cannot wait. A small batch is a quick one, and who stands back soon has less in hand."""
+        running = [stream for stream in self._placed.values() if stream.state is State.RUNNING]
+        in_hand = [self._in_hand(stream, now) for stream in running]
+        if min(in_hand, default=URGENT) >= URGENT:
+            return running
+        return [stream for stream, seconds in zip(running, in_hand, strict=True) if seconds < COMFORTABLE]
 
-    def generated(self, stream: Stream) -> None:
+    def _in_hand(self, stream: Stream, now: float) -> float:
+        """Seconds of audio that a stream's listener has and has not played."""
+        return 0.0 if stream.began is None else stream.frames / self.frame_rate - (now - stream.began)
+
+    def generated(self, stream: Stream, now: float) -> None:
         """Record one more frame of a running stream."""
+        stream.began = now if stream.began is None else stream.began
         stream.frames += 1
         if stream.frames >= stream.max_frames:
             self.finish(stream)
         elif stream.frames - stream.sent >= self.lead:
             stream.state = State.PAUSED
 
-    def acknowledge(self, stream: Stream, frames: int) -> bool:
-        """Record that the client has been sent this many frames of a stream, in all; True if that resumes it."""
+    def acknowledge(self, stream: Stream, frames: int) -> None:
+        """Record that the client has been sent this many frames of a stream, in all, which may resume it."""
         stream.sent = max(stream.sent, frames)
-        resumes = stream.state is State.PAUSED and stream.frames - stream.sent < self.lead
-        if resumes:
+        if stream.state is State.PAUSED and stream.frames - stream.sent < self.lead:
             stream.state = State.RUNNING
-        return resumes
 
     def finish(self, stream: Stream) -> None:
         """End a stream in whatever state it is, and free its slot."""
@@ -124,6 +138,11 @@ class Scheduler:
             del self._placed[stream.id]
             heapq.heappush(self._free, stream.slot)
         stream.state = State.DONE
+
+    @property
+    def runnable(self) -> bool:
+        """Whether a placed stream has something to do."""
+        return any(stream.state in (State.PREFILL, State.RUNNING) for stream in self._placed.values())
 
     @property
     def used(self) -> int:

@@ -60,7 +60,9 @@ def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
             positions=400,
             quantization=quantization,
         )
-        engine = Engine(network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead), PrefixCache(voices))
+        engine = Engine(
+            network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0), PrefixCache(voices)
+        )
         engines.append(engine)
         return engine
 

@@ -283,7 +283,7 @@ def test_an_engine_runs_on_it(tiny: Path) -> None:
     def run(slots: int, texts: list[Prompt]) -> list[np.ndarray]:
         config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
         network = NativeNetwork(config, tensors, encoder.ids, slots=slots, positions=400, threads=2)
-        engine = Engine(network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000), PrefixCache(2))
+        engine = Engine(network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(2))
         try:
             clients = [Client(engine, encoder, str(i), text) for i, text in enumerate(texts)]
             return [client.codes() for client in clients]

@@ -11,7 +11,7 @@ from models.types import Busy
 
 
 def make(slots: int = 2, waiting_limit: int = 4, prefill_chunk: int = 8, lead: int = 10) -> Scheduler:
-    return Scheduler(slots, waiting_limit, prefill_chunk, lead)
+    return Scheduler(slots, waiting_limit, prefill_chunk, lead, frame_rate=20.0)
 
 
 def prefill(scheduler: Scheduler) -> None:
@@ -56,7 +56,7 @@ def test_a_long_prompt_is_prefilled_in_chunks() -> None:
         spans.append((chunk.start, chunk.end))
         scheduler.prefilled(chunk.stream, chunk.end)
     assert spans == [(0, 8), (8, 16), (16, 20)]
-    assert [stream.id for stream in scheduler.running()] == ["a"]
+    assert [stream.id for stream in scheduler.next_batch(0.0)] == ["a"]
 
 
 def test_a_stream_ahead_of_its_client_pauses_until_acknowledged() -> None:
@@ -66,11 +66,47 @@ def test_a_stream_ahead_of_its_client_pauses_until_acknowledged() -> None:
     scheduler.admit()
     prefill(scheduler)
     for _ in range(3):
-        scheduler.generated(stream)
-    assert stream.state is State.PAUSED and scheduler.running() == []
-    assert not scheduler.acknowledge(stream, 0)
-    assert scheduler.acknowledge(stream, 1)
-    assert scheduler.running() == [stream]
+        scheduler.generated(stream, now=0.0)
+    assert stream.state is State.PAUSED and scheduler.next_batch(0.0) == []
+    scheduler.acknowledge(stream, 0)
+    assert scheduler.next_batch(0.0) == [] and not scheduler.runnable
+    scheduler.acknowledge(stream, 1)
+    assert scheduler.next_batch(0.0) == [stream]
+
+
+def running(scheduler: Scheduler, *frames: int) -> list[Stream]:
+    """Streams that began to speak at 0 and have this many frames."""
+    streams = [Stream(str(i), 4, 1000) for i in range(len(frames))]
+    for stream in streams:
+        scheduler.submit(stream)
+    scheduler.admit()
+    prefill(scheduler)
+    for stream, count in zip(streams, frames, strict=True):
+        for _ in range(count):
+            scheduler.generated(stream, now=0.0)
+    return streams
+
+
+def test_listeners_with_audio_in_hand_stand_back_for_one_about_to_hear_silence() -> None:
+    scheduler = make(slots=3, lead=1000)
+    rich, modest, new = running(scheduler, 100, 15, 0)  # 5 s, 0.75 s and nothing in hand
+    assert scheduler.next_batch(now=0.0) == [modest, new]
+    for _ in range(5):
+        scheduler.generated(new, now=0.0)
+    assert scheduler.next_batch(now=0.0) == [rich, modest, new], "a quarter of a second is enough for all to go on"
+    assert scheduler.next_batch(now=0.1) == [modest, new]
+
+
+def test_who_stands_back_is_called_before_it_runs_dry() -> None:
+    scheduler = make(slots=2, lead=1000)
+    rich, _ = running(scheduler, 100, 0)
+    assert rich not in scheduler.next_batch(now=3.9)
+    assert rich in scheduler.next_batch(now=4.1)
+
+
+def test_when_all_are_short_all_go_on() -> None:
+    scheduler = make(slots=3, lead=1000)
+    assert len(running(scheduler, 1, 2, 3)) == len(scheduler.next_batch(now=60.0))
 
 
 actions = st.lists(
@@ -90,13 +126,15 @@ def test_random_histories_keep_the_books(history: list, slots: int, chunk: int, 
     scheduler = make(slots=slots, waiting_limit=5, prefill_chunk=chunk, lead=lead)
     streams: list[Stream] = []
     started: list[Stream] = []
+    clock = [0.0]
 
     def step() -> None:
         started.extend(scheduler.admit())
         if piece := scheduler.next_chunk():
             scheduler.prefilled(piece.stream, piece.end)
-        for stream in scheduler.running():
-            scheduler.generated(stream)
+        clock[0] += 0.05
+        for stream in scheduler.next_batch(clock[0]):
+            scheduler.generated(stream, clock[0])
 
     def check() -> None:
         placed = [s for s in streams if s.state in (State.PREFILL, State.RUNNING, State.PAUSED)]

@@ -15,8 +15,14 @@ from tests.graph import eventually, run
 
 FAST = {"upscale_delay_s": 0.5, "downscale_delay_s": 2.0, "look_back_s": 11.0}
 STAGES = {
-    # Two slots: a handful of clients fills a replica.
-    "text_to_semantic": {"slots": 2, "min_replicas": 1, "max_replicas": 2},
+    # Two slots of torch's slow fp32: a handful of clients fills a replica on any machine, and the decoder keeps up.
+    "text_to_semantic": {
+        "slots": 2,
+        "precision": "fp32",
+        "quantization": "none",
+        "min_replicas": 1,
+        "max_replicas": 2,
+    },
     "reference_encoder": {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1},
 }
 

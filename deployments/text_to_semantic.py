@@ -31,6 +31,7 @@ class TextToSemantic:
             device=stage.device,
             dtype=dtype_of(stage),
             quantization=stage.quantization,
+            compiled=stage.compile,
             slots=stage.slots,
             threads=stage.threads,
             voices=plan.prefix_cache_voices,

@@ -57,7 +57,7 @@ class Engine:
         self._commands: deque[Callable[[], None]] = deque()
         # On an accelerator the host reads a frame only after the next one is under way.
         self._lag = 0 if network.device.type == "cpu" else 1
-        self._in_flight: deque[tuple[Readback, list[Stream]]] = deque()
+        self._in_flight: deque[tuple[Readback, dict[int, Stream]]] = deque()
         self._active: set[int] = set()  # slots that the network would decode
         self._stopping = False
         self._last_step = time.monotonic()
@@ -126,6 +126,7 @@ class Engine:
             "frames": self.frames,
             "widest_batch": self.widest_batch,
             "prefix_cache_voices": len(self._prefixes),
+            "prefix_cache_positions": self._prefixes.positions,
             "prefix_cache_hits": self._prefixes.hits,
             "prefix_cache_misses": self._prefixes.misses,
         }
@@ -167,16 +168,16 @@ class Engine:
             if chunk.stream.state is State.RUNNING:
                 self._keep_prefix(work)
                 self._active.add(slot)
-                self._launched(self._network.first_frame(slot, hidden), [chunk.stream])
+                self._launched(self._network.first_frame(slot, hidden), {0: chunk.stream})
         if batch := self._scheduler.next_batch(time.monotonic()):
-            slots = range(min(s.slot for s in batch), max(s.slot for s in batch) + 1)
             self._activate({s.slot for s in batch})
-            frames = self._network.decode(slice(slots.start, slots.stop), max(s.context for s in batch))
-            self._launched(frames[[s.slot - slots.start for s in batch]], batch)
+            frames = self._network.decode(1 + max(s.slot for s in batch), max(s.context for s in batch))
+            self._launched(frames, {s.slot: s for s in batch})
         while self._in_flight and (len(self._in_flight) > self._lag or not batch):
             readback, streams = self._in_flight.popleft()
-            for stream, frame in zip(streams, readback(), strict=True):
-                self._collect(stream, frame)
+            frames = readback()
+            for row, stream in streams.items():
+                self._collect(stream, frames[row])
 
     def _place(self, stream: Stream) -> None:
         work = self._work[stream.id]
@@ -194,15 +195,16 @@ class Engine:
         self._active = slots
 
     def _keep_prefix(self, work: _Work) -> None:
-        key = work.prompt.prefix_key
-        if key is not None and key not in self._prefixes:
-            self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, work.prompt.prefix_length))
+        key, length = work.prompt.prefix_key, work.prompt.prefix_length
+        if key is not None and self._prefixes.wants(key, length):
+            self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, length), length)
 
-    def _launched(self, frames: Tensor, streams: list[Stream]) -> None:
-        """Count frames as generated as soon as they are under way: pausing and limits must not lag behind."""
+    def _launched(self, frames: Tensor, streams: dict[int, Stream]) -> None:
+        """Count frames as generated as soon as they are under way, as pausing and limits must not lag behind;
+        `streams` are by row of `frames`."""
         self._in_flight.append((start_readback(frames), streams))
         now = time.monotonic()
-        for stream in streams:
+        for stream in streams.values():
             self._scheduler.generated(stream, now)
         self.steps += 1
         self.widest_batch = max(self.widest_batch, len(streams))

@@ -23,6 +23,7 @@ from models.types import Prompt, Sampling
 logger = logging.getLogger(__name__)
 
 POSITIONS = 2048  # of a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
+PREFIX_POSITIONS = 768  # of a voice that the prefix cache is sized for: 30 s of reference and its text
 PREFILL_CHUNK = 128  # positions between two decode steps
 
 
@@ -32,6 +33,7 @@ def load_engine(
     device: str,
     dtype: torch.dtype,
     quantization: Quantization,
+    compiled: bool,
     slots: int,
     threads: int,
     voices: int,
@@ -39,7 +41,7 @@ def load_engine(
 ) -> tuple[PromptEncoder, Engine]:
     """An engine that has spoken once, so that no user waits for what a first call sets up.
 
-    `voices` bounds the prefix cache; `lead` is in frames. Raises CheckpointError.
+    `voices` of 30 s fit the prefix cache; `lead` is in frames. Raises CheckpointError.
     """
     config = checkpoint.language_model_config
     encoder = PromptEncoder(checkpoint.path, config.num_codebooks)
@@ -52,9 +54,12 @@ def load_engine(
         quantization=quantization,
         slots=slots,
         threads=threads,
+        compiled=compiled,
     )
     engine = Engine(
-        network, Scheduler(slots, slots, PREFILL_CHUNK, lead, checkpoint.codec_config.frame_rate), PrefixCache(voices)
+        network,
+        Scheduler(slots, slots, PREFILL_CHUNK, lead, checkpoint.codec_config.frame_rate),
+        PrefixCache(voices * PREFIX_POSITIONS),
     )
     _speak_once(engine, encoder)
     return encoder, engine
@@ -70,6 +75,7 @@ def make_network(
     quantization: Quantization,
     slots: int,
     threads: int,
+    compiled: bool = False,
     positions: int = POSITIONS,
 ) -> Network | NativeNetwork:
     """The network for a plan: on a CPU in int8 the native kernels, where they can be built."""
@@ -79,9 +85,15 @@ def make_network(
             return NativeNetwork(config, tensors, ids, slots=slots, positions=positions, threads=threads)
         logger.warning("text_to_semantic runs on torch's int8, slower than the native kernels: %s", reason)
         dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
-    return Network(
+    network = Network(
         config, tensors, ids, slots=slots, positions=positions, device=device, dtype=dtype, quantization=quantization
     )
+    if compiled:
+        try:
+            network.compile()
+        except Exception as error:  # compilers fail in many ways, and in none of them must the server
+            logger.warning("text_to_semantic runs without torch.compile, which failed: %s", str(error).splitlines()[0])
+    return network
 
 
 def _speak_once(engine: Engine, encoder: PromptEncoder) -> None:

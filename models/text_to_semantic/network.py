@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.configs import LanguageModelConfig
+from models.text_to_semantic import compiled
 from models.text_to_semantic.linear import Quantization, make_linear
 from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
 from models.text_to_semantic.transformer import Block, Cache, rms_norm, rope_table
@@ -84,6 +85,7 @@ class Network:
         self.end = config.codebook_size  # the head's last row
         self.dtype, self.device = dtype, torch.device(device)
         self._upstream_penalty = upstream_penalty
+        self._run_step: compiled.Step = self._step_of
 
         def block(prefix: str, settings: object) -> list[Block]:
             return [Block(settings, tensors, f"{prefix}.{i}.", quantization, like) for i in range(settings.n_layer)]
@@ -142,7 +144,7 @@ class Network:
         """A slot that is not active may lie in the range of a decode step, and keeps its state."""
         self._active[slot] = active
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
         """Run prompt values (1 + num_codebooks, T) at positions start… of a slot; returns the last hidden (1, 1, D)."""
         values = values.to(self.device, torch.int64)
@@ -158,19 +160,28 @@ class Network:
         self._position[slot] = context
         return hidden[:, -1:]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def first_frame(self, slot: int, hidden: Tensor) -> Tensor:
         """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given."""
         self._active[slot] = True
         return self._sample(slice(slot, slot + 1), hidden)
 
-    @torch.inference_mode()
-    def decode(self, slots: slice, context: int) -> Tensor:
-        """One more frame for each active slot of a range: (B, 1 + num_codebooks). No host reads.
+    @torch.no_grad()
+    def decode(self, rows: int, context: int) -> Tensor:
+        """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks). No host reads.
 
         `context` is the number of cached positions to look at: at least every row's position + 1.
         """
-        context = min(-(-context // CONTEXT_BUCKET) * CONTEXT_BUCKET, self.positions)
+        return self._run_step(rows, min(-(-context // CONTEXT_BUCKET) * CONTEXT_BUCKET, self.positions))
+
+    @torch.no_grad()
+    def compile(self) -> None:
+        """Compile the decode step and run it for every bucket, before the first request. Raises what compilers raise;
+        the step then stays as it was."""
+        self._run_step = compiled.step(self._step_of, self.slots, self.positions, self.device)
+
+    def _step_of(self, rows: int, context: int) -> Tensor:
+        slots = slice(0, rows)
         positions = self._position[slots, None]
         frame = self._frame[slots]
         x = self._embed(frame[:, 0] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]

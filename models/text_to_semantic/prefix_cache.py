@@ -9,33 +9,37 @@ Prefix = Any  # whatever a network's copy_prefix gives and its restore_prefix ta
 
 
 class PrefixCache:
-    """A least-recently-used cache of at most `capacity` voices."""
+    """A least-recently-used cache of voices that have at most `capacity` positions in all: many short recordings take
+    the room of a few long ones."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[str, Prefix] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Prefix, int]] = OrderedDict()
+        self.positions = 0
         self.hits = 0
         self.misses = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._entries
-
     def get(self, key: str) -> Prefix | None:
         """The prefix of a voice, or None."""
-        prefix = self._entries.get(key)
-        if prefix is None:
+        entry = self._entries.get(key)
+        if entry is None:
             self.misses += 1
             return None
         self.hits += 1
         self._entries.move_to_end(key)
-        return prefix
+        return entry[0]
 
-    def put(self, key: str, prefix: Prefix) -> None:
-        """Keep a prefix, dropping the least recently used beyond the capacity."""
-        self._entries[key] = prefix
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
+    def wants(self, key: str, positions: int) -> bool:
+        """Whether a prefix is not here and could be."""
+        return key not in self._entries and positions <= self._capacity
+
+    def put(self, key: str, prefix: Prefix, positions: int) -> None:
+        """Keep a prefix that is wanted, dropping the least recently used beyond the capacity."""
+        self._entries[key] = prefix, positions
+        self.positions += positions
+        while self.positions > self._capacity:
+            _, (_, dropped) = self._entries.popitem(last=False)
+            self.positions -= dropped

@@ -31,6 +31,7 @@ class LocalStages:
             device=lm.device,
             dtype=dtype_of(lm),
             quantization=lm.quantization,
+            compiled=lm.compile,
             slots=lm.slots,
             threads=lm.threads,
             voices=plan.prefix_cache_voices,

@@ -201,7 +201,9 @@ def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch
 
 def _engine(network: Network) -> Engine:
     never_pauses = 1 << 30
-    return Engine(network, Scheduler(network.slots, network.slots, 128, never_pauses, FRAME_RATE), PrefixCache(64))
+    return Engine(
+        network, Scheduler(network.slots, network.slots, 128, never_pauses, FRAME_RATE), PrefixCache(64 * 300)
+    )
 
 
 def _prompt(network: Network, voice: int | None, text: int) -> EncodedPrompt:

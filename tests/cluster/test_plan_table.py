@@ -24,16 +24,16 @@ TABLE = {
     "server-amx": ("server-amx", 1000, ("cpu", "bf16", "none", False, 16, 16), ("cpu", "bf16", False, 8), "cpu"),
     "server-epyc": ("server", 1000, ("cpu", "bf16", "int8", False, 16, 16), ("cpu", "bf16", False, 8), "cpu"),
     "epyc-2-core": ("cpu-low", 300, ("cpu", "bf16", "int8", False, 2, 16), ("cpu", "bf16", False, 2), "cpu"),
-    "wsl2-rtx-3060": ("nvidia-medium", 1000, ("cuda", "bf16", "none", True, 1, 16), ("cuda", "bf16", True, 1), "cuda"),
+    "wsl2-rtx-3060": ("nvidia-medium", 1000, ("cuda", "bf16", "none", True, 1, 16), ("cuda", "bf16", False, 1), "cuda"),
     "windows-4070": ("nvidia-large", 2000, ("cuda", "bf16", "none", False, 1, 16), ("cuda", "bf16", False, 1), "cuda"),
     "laptop-4gb-busy": ("cpu-low", 300, ("cpu", "fp32", "int8", False, 4, 4), ("cpu", "fp32", False, 2), "cpu"),
     "laptop-4gb-idle": ("nvidia-small", 600, ("cuda", "fp16", "none", True, 1, 4), ("cpu", "fp32", False, 3), "cpu"),
-    "rtx-3070-8gb": ("nvidia-medium", 1000, ("cuda", "bf16", "none", True, 1, 4), ("cuda", "bf16", True, 1), "cuda"),
-    "rtx-4090": ("nvidia-large", 2000, ("cuda", "bf16", "none", True, 1, 32), ("cuda", "bf16", True, 1), "cuda"),
-    "v100": ("nvidia-large", 2000, ("cuda", "fp16", "none", True, 1, 32), ("cuda", "fp16", True, 1), "cuda"),
-    "h100": ("nvidia-datacenter", 2000, ("cuda", "bf16", "none", True, 1, 64), ("cuda", "bf16", True, 1), "cuda"),
-    "2xa100": ("nvidia-datacenter", 2000, ("cuda", "bf16", "none", True, 1, 64), ("cuda", "bf16", True, 1), "cuda"),
-    "mixed-cluster": ("nvidia-large", 2000, ("cuda", "bf16", "none", True, 1, 32), ("cuda", "bf16", True, 1), "cuda"),
+    "rtx-3070-8gb": ("nvidia-medium", 1000, ("cuda", "bf16", "none", True, 1, 4), ("cuda", "bf16", False, 1), "cuda"),
+    "rtx-4090": ("nvidia-large", 2000, ("cuda", "bf16", "none", True, 1, 32), ("cuda", "bf16", False, 1), "cuda"),
+    "v100": ("nvidia-large", 2000, ("cuda", "fp16", "none", True, 1, 32), ("cuda", "fp16", False, 1), "cuda"),
+    "h100": ("nvidia-datacenter", 2000, ("cuda", "bf16", "none", True, 1, 64), ("cuda", "bf16", False, 1), "cuda"),
+    "2xa100": ("nvidia-datacenter", 2000, ("cuda", "bf16", "none", True, 1, 64), ("cuda", "bf16", False, 1), "cuda"),
+    "mixed-cluster": ("nvidia-large", 2000, ("cuda", "bf16", "none", True, 1, 32), ("cuda", "bf16", False, 1), "cuda"),
 }
 TOO_SMALL = {"container-2-core-4gb": ("cpu-low", "cpu", "int8"), "m1-air-8gb": ("apple-fanless", "mps", "none")}
 

@@ -48,9 +48,7 @@ def encoder(tiny: Path) -> PromptEncoder:
 def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
     engines = []
 
-    def make(
-        slots: int = 4, lead: int = LEAD, waiting: int = 16, voices: int = 2, quantization: str = "none"
-    ) -> Engine:
+    def make(slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none") -> Engine:
         checkpoint = Checkpoint(tiny)
         network = Network(
             checkpoint.language_model_config,
@@ -61,7 +59,7 @@ def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
             quantization=quantization,
         )
         engine = Engine(
-            network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0), PrefixCache(voices)
+            network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0), PrefixCache(200)
         )
         engines.append(engine)
         return engine

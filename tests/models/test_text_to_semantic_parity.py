@@ -162,7 +162,7 @@ def test_frames_alone_equal_upstreams(
         length, first = start(net, encoder, 0, prompt, chunk)
         frames = [first]
         for i in range(1, FRAMES):
-            frames.append(net.decode(slice(0, 1), length + i)[0])
+            frames.append(net.decode(1, length + i)[0])
         expected = as_ours(upstream, upstream_frames(upstream, prompt, monkeypatch))
         got = until_end(net, frames)
         assert got == expected
@@ -186,7 +186,7 @@ def test_frames_in_a_batch_of_unequal_rows_equal_upstreams(
             lengths[i], first = start(net, encoder, order[i], rows[i])
             frames[i] = [first]
             continue
-        drawn = net.decode(slice(0, 6), max(lengths[i] + len(frames[i]) for i in frames))
+        drawn = net.decode(6, max(lengths[i] + len(frames[i]) for i in frames))
         for i, rows_of in frames.items():
             rows_of.append(drawn[order[i]])
     for i, prompt in enumerate(rows):
@@ -219,9 +219,9 @@ def test_an_inactive_slot_keeps_its_state(tiny: Path) -> None:
             if pause and i == 5:
                 net.set_active(1, False)
                 for _ in range(3):
-                    net.decode(slice(0, 2), length + i)
+                    net.decode(2, length + i)
                 net.set_active(1, True)
-            rows.append(net.decode(slice(0, 2), length + i)[1])
+            rows.append(net.decode(2, length + i)[1])
         return [row.tolist() for row in rows]
 
     assert frames(pause=True) == frames(pause=False)

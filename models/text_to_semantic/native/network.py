@@ -84,15 +84,14 @@ class NativeNetwork:
         self._library.shoal_first_frame(self._network, slot, hidden.data_ptr(), frame.data_ptr(), _pointer(trace))
         return frame
 
-    def decode(self, slots: slice, context: int) -> Tensor:
-        """One more frame for each active slot of a range: (B, 1 + num_codebooks), rows of others being zeros.
+    def decode(self, rows: int, context: int) -> Tensor:
+        """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks), zeros for the others.
 
         `context` is not needed: every row looks at its own positions.
         """
-        inside = range(*slots.indices(self.slots))
-        frames = torch.zeros(len(inside), 1 + self.config.num_codebooks, dtype=torch.int64)
-        rows = [slot for slot in inside if self._active[slot]]
-        frames[[slot - inside.start for slot in rows]] = self.decode_rows(rows)
+        frames = torch.zeros(rows, 1 + self.config.num_codebooks, dtype=torch.int64)
+        active = [slot for slot in range(rows) if self._active[slot]]
+        frames[active] = self.decode_rows(active)
         return frames
 
     def decode_rows(self, slots: Sequence[int], trace: Tensor | None = None) -> Tensor:

@@ -16,6 +16,9 @@
 
 namespace shoal {
 
+using Clock = std::chrono::steady_clock;
+using Duration = Clock::duration;
+
 // Waiting spins only this long, since a phase mostly ends within microseconds of the others' share; then it sleeps, so
 // that an idle team costs nothing and a thread whose partner lost its core to a neighbour gives its own away.
 constexpr auto kSpin = std::chrono::microseconds(40);
@@ -32,8 +35,8 @@ class Barrier {
  public:
   explicit Barrier(int members) : members_(members) {}
 
-  // Returns whether it had to sleep.
-  bool wait() {
+  // Returns how long it had to sleep.
+  Duration wait() {
     const unsigned now = generation_.load();
     if (arrived_.fetch_add(1) + 1 == members_) {
       arrived_.store(0);
@@ -42,25 +45,26 @@ class Barrier {
         std::lock_guard<std::mutex> lock(mutex_);
         wake_.notify_all();
       }
-      return false;
+      return Duration::zero();
     }
-    if (spin(now)) return false;
+    if (spin(now)) return Duration::zero();
+    const auto began = Clock::now();
     std::unique_lock<std::mutex> lock(mutex_);
     sleepers_.fetch_add(1);  // before the predicate looks at the generation, after which the last one looks here
     wake_.wait(lock, [&] { return generation_.load() != now; });
     sleepers_.fetch_sub(1);
-    return true;
+    return Clock::now() - began;
   }
 
  private:
   bool spin(unsigned now) {
-    const auto until = std::chrono::steady_clock::now() + kSpin;
+    const auto until = Clock::now() + kSpin;
     do {
       for (int i = 0; i < 16; i++) {
         if (generation_.load(std::memory_order_acquire) != now) return true;
         relax();
       }
-    } while (std::chrono::steady_clock::now() < until);
+    } while (Clock::now() < until);
     return false;
   }
 
@@ -90,9 +94,10 @@ struct Member {
   inline void meet();
 };
 
-// The caller's thread and its helpers. Where other processes keep taking the helpers' cores away, meeting them costs more
-// than they bring: then the caller dismisses them, finishes alone, and tries again later and later. Shares do not change
-// results, so this needs no decision from outside.
+// The caller's thread and its helpers. Where another process keeps taking a helper's core away, the caller sleeps for a
+// good part of a run, and both do better side by side: it dismisses the helpers and tries again later and later.
+// Shares do not change results, so this needs no decision from outside. (Counting sleeps instead of their time dismissed
+// helpers on quiet machines, where two shares of a long phase differ by more than it is worth to spin: half the speed.)
 class Team {
  public:
   explicit Team(int threads) : count_(threads), barrier_(threads) {
@@ -112,7 +117,8 @@ class Team {
       return job(Member{0, 1, 0, this});
     }
     job_ = job;
-    stalls_ = 0;
+    slept_ = Duration::zero();
+    began_ = Clock::now();
     runs_++;
     barrier_.wait();
     job(Member{0, count_, runs_ << 32, this});
@@ -125,7 +131,10 @@ class Team {
  private:
   friend struct Member;
   struct Dismissed {};
-  static constexpr int kStalls = 4, kPatience = 64;
+  static constexpr int kPatience = 64;
+  static constexpr auto kGrace = std::chrono::milliseconds(1);  // of sleep, before it is judged
+
+  bool better_alone() const { return slept_ > kGrace && 6 * slept_ > Clock::now() - began_; }
 
   void help(int index) {
     for (;;) {
@@ -143,7 +152,9 @@ class Team {
   const int count_;
   Barrier barrier_;
   std::function<void(Member)> job_;
-  int stalls_ = 0, alone_ = 0, patience_ = 1;  // the caller's own
+  int alone_ = 0, patience_ = 1;  // the caller's own, as the next two
+  Clock::time_point began_;
+  Duration slept_{};
   int64_t runs_ = 0;
   std::atomic<int64_t> dismissed_{0};  // the last meeting after which helpers were not needed
   std::vector<std::thread> helpers_;
@@ -151,14 +162,14 @@ class Team {
 
 inline void Member::meet() {
   meeting++;
-  if (index == 0 && team->stalls_ >= Team::kStalls) team->dismissed_ = meeting;
-  const bool slept = team->barrier_.wait();
+  if (index == 0 && team->better_alone()) team->dismissed_ = meeting;
+  const Duration slept = team->barrier_.wait();
   // Equal, not later: a helper that is slow to leave one meeting must still come to the next.
   if (team->dismissed_ == meeting) {
     if (index != 0) throw Team::Dismissed();
     count = 1;
   } else if (index == 0) {
-    team->stalls_ += slept;
+    team->slept_ += slept;
   }
 }
 

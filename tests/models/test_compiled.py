@@ -1,0 +1,66 @@
+"""The decode step compiled: one graph, the same frames. Replaying CUDA graphs needs an NVIDIA GPU."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets
+from models.text_to_semantic.network import Network
+from models.text_to_semantic.prompt import PromptEncoder
+from models.types import Prompt, Sampling
+
+SLOTS, POSITIONS = 3, 320
+
+
+@pytest.mark.parametrize(("slots", "buckets"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+def test_buckets_of_rows(slots: int, buckets: list[int]) -> None:
+    assert row_buckets(slots) == buckets
+    assert all(rows <= at_least(rows, buckets) < 2 * rows for rows in range(1, slots + 1))
+
+
+def test_buckets_of_context() -> None:
+    assert context_buckets(300) == [256, 300]
+    assert context_buckets(2048) == [256, 512, 1024, 2048]
+
+
+@pytest.fixture
+def network(tiny: Path) -> Network:
+    checkpoint, device = Checkpoint(tiny), "cuda" if torch.cuda.is_available() else "cpu"
+    config = checkpoint.language_model_config
+    ids = PromptEncoder(tiny, config.num_codebooks).ids
+    tensors = checkpoint.language_model_tensors()
+    return Network(config, tensors, ids, slots=SLOTS, positions=POSITIONS, device=device)
+
+
+def speak(network: Network, prompt: torch.Tensor, frames: int = 12) -> list[list[int]]:
+    """Frames of three slots, of which the last two run in step."""
+    drawn = []
+    for slot in range(SLOTS):
+        network.reset(slot, Sampling(seed=slot))
+        length = prompt.shape[1] - slot
+        drawn.append(network.first_frame(slot, network.prefill(slot, prompt[:, :length], 0))[0].tolist())
+    for step in range(frames):
+        drawn += network.decode(SLOTS if step else 1, prompt.shape[1] + step + 1).tolist()
+        if not step:
+            network.set_active(0, False)
+    return drawn
+
+
+def test_the_step_is_one_graph_and_draws_the_same(
+    network: Network, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not torch.cuda.is_available():  # Inductor's C++ takes minutes on two cores and draws the same
+        monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    prompt = PromptEncoder(tiny, network.config.num_codebooks).encode(Prompt("All of it in one graph.")).values
+    found = torch._dynamo.explain(network._step_of)(SLOTS, 64)
+    assert (found.graph_count, found.graph_break_count) == (1, 0), found.break_reasons
+    eager = speak(network, prompt)
+    network.compile()
+    assert speak(network, prompt) == eager
+    if torch.cuda.is_available():
+        assert isinstance(network._run_step, CudaGraphs)

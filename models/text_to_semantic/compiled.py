@@ -13,8 +13,8 @@ CONTEXTS = (256, 512, 1024)  # buckets of a CUDA graph's context below all posit
 
 
 def step(eager: Step, slots: int, positions: int, device: torch.device) -> Step:
-    """`eager` compiled, as one graph without breaks, and warmed up. What varies between buckets becomes symbolic with the
-    second one (all of it from the start, weights too, takes five times as long to compile).
+    """`eager` compiled, as one graph without breaks, and warmed up. What varies between buckets becomes symbolic with
+    the second one; all of it from the start, weights too, takes five times as long to compile.
 
     It must keep its state in tensors, and while no slot is active a call must not change what a slot later reads.
     Raises what torch.compile raises.

@@ -54,7 +54,7 @@ def voices(graph: str) -> str:
         httpx.delete(f"{graph}/v1/references/delete/voice-{i}")
 
 
-def test_listening_to_the_graph(voices: str, tiny: Path) -> None:
+def test_listening_to_the_graph(voices: str, tiny: Path, tmp_path: Path) -> None:
     config = Checkpoint(tiny).codec_config
     rate = config.sample_rate
 
@@ -69,6 +69,8 @@ def test_listening_to_the_graph(voices: str, tiny: Path) -> None:
     assert grown["replicas"].keys() >= serving.DEPLOYMENTS.keys()
     assert all(0.05 < replica["rss"] < 4 for replica in grown["replicas"].values())
     assert len(rising["rates"]) == len(poisson.LOADS)
+    poisson.draw(rising["rates"], tmp_path / "poisson.png")
+    assert (tmp_path / "poisson.png").read_bytes().startswith(b"\x89PNG")
     for each in rising["rates"]:
         assert each["requests"] == 2 and each["refused"] == 0
         assert 0 < each["ttfa_p50"] <= each["ttfa_p95"]

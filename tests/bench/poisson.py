@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from matplotlib.figure import Figure as Canvas
 
 from tests.bench.isolate import Bench
 from tests.bench.listening import Heard, Speak, hear, over_http
@@ -24,7 +25,9 @@ IN_TIME = LINES["ttfa"].must
 
 def poisson(bench: Bench) -> list[Figure]:
     ours = bench.measure(arrivals)
-    drawn = {"plot": str(bench.plot)} if bench.plot and draw(ours["rates"], bench.plot) else {}
+    drawn = {"plot": str(bench.plot)} if bench.plot else {}
+    if bench.plot:
+        draw(ours["rates"], bench.plot)
     best = max(each["goodput"] for each in ours["rates"])
     return [Figure("poisson", best, details={**ours, **drawn, "in_time": f"first audio in {IN_TIME} s, no block late"})]
 
@@ -84,12 +87,8 @@ def _percentile(values: list[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if values else None
 
 
-def draw(rates: list[dict[str, Any]], path: Path) -> bool:
-    """Plot first-audio times and goodput over the rate; False without matplotlib."""
-    try:
-        from matplotlib.figure import Figure as Canvas
-    except ImportError:
-        return False
+def draw(rates: list[dict[str, Any]], path: Path) -> None:
+    """Plot first-audio times and goodput over the rate."""
     canvas = Canvas(figsize=(9, 3.5), layout="constrained")
     left, right = canvas.subplots(1, 2)
     offered = [each["requests_per_second"] for each in rates]
@@ -104,4 +103,3 @@ def draw(rates: list[dict[str, Any]], path: Path) -> bool:
         axes.grid(alpha=0.3)
     left.axhline(IN_TIME, linestyle="--", color="grey")
     canvas.savefig(path, dpi=150)
-    return True

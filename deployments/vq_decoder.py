@@ -12,6 +12,7 @@ from deployments.batcher import Batcher
 from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
 from models.memory import release
+from models.text_to_semantic.blocks import ramp
 from models.types import Prompt
 from models.vq_decoder.decoder import VQDecoder as Network
 
@@ -26,7 +27,7 @@ class VQDecoder:
         tensors = source.codec_tensors("decoder")
         self._network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
         release(tensors.values())
-        self._network.warm_up([plan.first_block, plan.block])
+        self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher(self._network.decode, stage.slots)
         self._generate = text_to_semantic.options(stream=True).generate
 

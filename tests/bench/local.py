@@ -13,7 +13,7 @@ from deployments.batcher import Batcher
 from deployments.pipeline import EncodedAudio
 from deployments.replica import dtype_of
 from models.checkpoint import Checkpoint
-from models.text_to_semantic.blocks import block_sizes
+from models.text_to_semantic.blocks import block_sizes, ramp
 from models.text_to_semantic.engine import Event, Finished
 from models.text_to_semantic.load import load_engine
 from models.types import NotReady, Prompt
@@ -39,7 +39,7 @@ class LocalStages:
         )
         tensors = checkpoint.codec_tensors("decoder")
         self._network = VQDecoder(config, tensors, decoder.device, dtype_of(decoder), 2 * lm.slots)
-        self._network.warm_up([plan.first_block, plan.block])
+        self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher(self._network.decode, decoder.slots)
         self._blocks = plan.first_block, plan.block
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 
 import numpy as np
@@ -11,9 +10,9 @@ from ray import serve
 from cluster.plan import Plan
 from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
-from models.text_to_semantic.blocks import block_sizes
-from models.text_to_semantic.engine import Engine, Event, Finished
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.load import load_engine
+from models.text_to_semantic.streaming import blocks, submit
 from models.types import Prompt
 
 LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
@@ -45,25 +44,11 @@ class TextToSemantic:
 
         Raises Busy, TooLarge, NotReady. Closing the generator frees the slot before the next step.
         """
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        encoded = await asyncio.to_thread(self._encoder.encode, prompt)
-        self._engine.submit(
-            stream_id, encoded, prompt.sampling, lambda e: loop.call_soon_threadsafe(events.put_nowait, e)
-        )
+        events = await submit(self._engine, self._encoder, stream_id, prompt)
         try:
             yield self._replica
-            sizes = block_sizes(*self._blocks)
-            size, frames = next(sizes), []
-            while not isinstance(event := await events.get(), Finished):
-                if isinstance(event, Exception):
-                    raise event
-                frames.append(event)
-                if len(frames) == size:
-                    yield np.concatenate(frames, axis=1)
-                    size, frames = next(sizes), []
-            if frames:
-                yield np.concatenate(frames, axis=1)
+            async for codes in blocks(events, *self._blocks):
+                yield codes
         finally:
             self._engine.abort(stream_id)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 
@@ -13,9 +12,9 @@ from deployments.batcher import Batcher
 from deployments.pipeline import EncodedAudio
 from deployments.replica import dtype_of
 from models.checkpoint import Checkpoint
-from models.text_to_semantic.blocks import block_sizes, ramp
-from models.text_to_semantic.engine import Event, Finished
+from models.text_to_semantic.blocks import ramp
 from models.text_to_semantic.load import load_engine
+from models.text_to_semantic.streaming import blocks, submit
 from models.types import NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
 
@@ -50,30 +49,12 @@ class LocalStages:
         stream = await self._decode.run(self._network.open)
         stream_id = uuid.uuid4().hex
         try:
-            async for codes in self._generate(stream_id, prompt):
+            events = await submit(self._engine, self._encoder, stream_id, prompt)
+            async for codes in blocks(events, *self._blocks):
                 yield await self._decode((stream, codes))
         finally:
             self._engine.abort(stream_id)
             self._decode.later(stream.close)
-
-    async def _generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
-        events: asyncio.Queue[Event] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        encoded = await asyncio.to_thread(self._encoder.encode, prompt)
-        self._engine.submit(
-            stream_id, encoded, prompt.sampling, lambda event: loop.call_soon_threadsafe(events.put_nowait, event)
-        )
-        sizes = block_sizes(*self._blocks)
-        size, frames = next(sizes), []
-        while not isinstance(event := await events.get(), Finished):
-            if isinstance(event, Exception):
-                raise event
-            frames.append(event)
-            if len(frames) == size:
-                yield np.concatenate(frames, axis=1)
-                size, frames = next(sizes), []
-        if frames:
-            yield np.concatenate(frames, axis=1)
 
     def close(self) -> None:
         self._engine.stop()

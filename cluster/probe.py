@@ -35,7 +35,7 @@ def instruction_sets(flags: Iterable[str]) -> tuple[str, ...]:
 
 
 def cpu_list(text: str) -> frozenset[int]:
-    """ "0-3,8" -> {0, 1, 2, 3, 8}, the kernel's list format."""
+    """The kernel's list format: "0-3,8" -> {0, 1, 2, 3, 8}."""
     cpus: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")

@@ -94,7 +94,7 @@ class Tier(_Strict):
 
 
 def apple_family(machine: HardwareProfile) -> Family | None:
-    """ "M1" -> base, "M2 Pro" -> pro."""
+    """The family of an Apple chip: "M1" -> base, "M2 Pro" -> pro."""
     if machine.apple is None:
         return None
     word = machine.apple.lower().split()[-1]

@@ -12,30 +12,37 @@ from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.load import load_engine
+from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import Prompt
 
 LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
 
 
+def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int) -> tuple[PromptEncoder, Engine]:
+    """The engine that a plan asks for, warmed up; `lead` is in frames. Raises CheckpointError."""
+    stage = plan.stages["text_to_semantic"]
+    return load_engine(
+        checkpoint,
+        device=stage.device,
+        dtype=dtype_of(stage),
+        quantization=stage.quantization,
+        compiled=stage.compile,
+        slots=stage.slots,
+        threads=stage.threads,
+        voices=plan.prefix_cache_voices,
+        lead=lead,
+    )
+
+
 class TextToSemantic:
     """One replica; ready when it has spoken once."""
 
     def __init__(self, checkpoint: str, plan: Plan) -> None:
-        stage = plan.stages["text_to_semantic"]
-        prepare(stage)
+        prepare(plan.stages["text_to_semantic"])
         source = Checkpoint(checkpoint)
-        self._encoder, self._engine = load_engine(
-            source,
-            device=stage.device,
-            dtype=dtype_of(stage),
-            quantization=stage.quantization,
-            compiled=stage.compile,
-            slots=stage.slots,
-            threads=stage.threads,
-            voices=plan.prefix_cache_voices,
-            lead=int(LEAD_SECONDS * source.codec_config.frame_rate),
-        )
+        lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
+        self._encoder, self._engine = load_planned(source, plan, lead)
         self._blocks = plan.first_block, plan.block
         self._replica = serve.get_replica_context().replica_id.unique_id
 

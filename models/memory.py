@@ -15,7 +15,8 @@ _PAGEOUT = 21  # MADV_PAGEOUT; older kernels refuse it, which does no harm
 def page_out(tensor: Tensor) -> None:
     """Give back the memory of a tensor that was read for the last time, where it is a view of a mapped file.
 
-    The contents stay valid: they would be read from the file again, and memory of other kinds is left alone.
+    The contents stay valid: they would be read from the file again. Other memory stays, or goes to the swap where there
+    is one.
     """
     if sys.platform == "linux":
         first = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE

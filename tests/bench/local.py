@@ -11,9 +11,9 @@ from cluster.plan import Plan
 from deployments.batcher import Batcher
 from deployments.pipeline import EncodedAudio
 from deployments.replica import dtype_of
+from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.blocks import ramp
-from models.text_to_semantic.load import load_engine
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
@@ -25,17 +25,8 @@ class LocalStages:
     def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
         lm, decoder, config = plan.stages["text_to_semantic"], plan.stages["vq_decoder"], checkpoint.codec_config
         self.sample_rate, self.frame_rate, self.codec_key = config.sample_rate, config.frame_rate, checkpoint.codec_key
-        self._encoder, self._engine = load_engine(
-            checkpoint,
-            device=lm.device,
-            dtype=dtype_of(lm),
-            quantization=lm.quantization,
-            compiled=lm.compile,
-            slots=lm.slots,
-            threads=lm.threads,
-            voices=plan.prefix_cache_voices,
-            lead=1 << 30,
-        )
+        never_pauses = 1 << 30
+        self._encoder, self._engine = load_planned(checkpoint, plan, never_pauses)
         tensors = checkpoint.codec_tensors("decoder")
         self._network = VQDecoder(config, tensors, decoder.device, dtype_of(decoder), 2 * lm.slots)
         self._network.warm_up(ramp(plan.first_block, plan.block))

@@ -167,7 +167,7 @@ class NativeNetwork:
         )
         blocks = padded(positions, LANES) // LANES
         entry = 2 * LANES * padded(config.head_dim, LANES)
-        slot_size = blocks * config.n_layer * config.n_local_heads * entry
+        slot_size = blocks * (config.n_layer * config.n_local_heads | 1) * entry  # odd: see Stack::block_size
         cache = lazy_zeros(2 * self.slots * slot_size)
         self._keep.append(layers)
         structure = abi.Stack(

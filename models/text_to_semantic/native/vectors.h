@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 namespace shoal {
 
 constexpr int kLanes = 16;
@@ -57,7 +61,11 @@ inline Ints lanes() { return Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 
 
 // bf16 is the upper half of a float.
 inline Floats widen(const uint16_t* from) {
+#if defined(__AVX512F__)  // GCC makes five instructions of the conversion below
+  return cast<Floats>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from)), 16));
+#else
   return cast<Floats>(__builtin_convertvector(load<Shorts>(from), Bits) << 16);
+#endif
 }
 
 inline float widen_one(uint16_t x) { return cast<float>(static_cast<uint32_t>(x) << 16); }

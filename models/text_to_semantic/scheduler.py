@@ -2,7 +2,8 @@
 
 A stream waits, is prefilled chunk by chunk, then decodes a frame a step until it finishes. It pauses while it is more
 than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute. Its listener is
-taken to play from the first frame on: when somebody is about to hear silence, those with audio in hand stand back.
+taken to play from the first frame on, and to wait in silence where frames come late: when somebody is about to hear
+silence, those with audio in hand stand back.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ class Scheduler:
 
     def generated(self, stream: Stream, now: float) -> None:
         """Record one more frame of a running stream."""
-        stream.began = now if stream.began is None else stream.began
+        if stream.began is None or self._in_hand(stream, now) < 0:  # starts to play, or plays on after a silence
+            stream.began = now - stream.frames / self.frame_rate
         stream.frames += 1
         if stream.frames >= stream.max_frames:
             self.finish(stream)

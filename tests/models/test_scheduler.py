@@ -104,6 +104,14 @@ def test_who_stands_back_is_called_before_it_runs_dry() -> None:
     assert rich in scheduler.next_batch(now=4.1)
 
 
+def test_a_listener_who_heard_silence_plays_on_from_where_it_stopped() -> None:
+    scheduler = make(slots=2, lead=1000)
+    late, rich = running(scheduler, 10, 400)
+    for _ in range(10):
+        scheduler.generated(late, now=5.0)  # after 4.5 s of silence
+    assert scheduler.next_batch(now=5.0) == [late, rich], "half a second in hand, not 4 s behind"
+
+
 def test_when_all_are_short_all_go_on() -> None:
     scheduler = make(slots=3, lead=1000)
     assert len(running(scheduler, 1, 2, 3)) == len(scheduler.next_batch(now=60.0))

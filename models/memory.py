@@ -1,4 +1,4 @@
-"""Giving memory back to the system after a network was built from a memory-mapped checkpoint."""
+"""Giving memory back to the system: after a network was built from a memory-mapped checkpoint, after an utterance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from torch import Tensor
 
-_PAGEOUT = 21  # MADV_PAGEOUT; older kernels refuse it, which does no harm
+_DONTNEED, _PAGEOUT = 4, 21  # MADV_…; older kernels refuse the second, which does no harm
 
 
 def page_out(tensor: Tensor) -> None:
@@ -18,11 +18,21 @@ def page_out(tensor: Tensor) -> None:
     The contents stay valid: they would be read from the file again. Other memory stays, or goes to the swap where there
     is one.
     """
-    if sys.platform == "linux":
-        first = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
-        last = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        if last > first:
-            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _PAGEOUT)
+    _advise(tensor, _PAGEOUT)
+
+
+def discard(tensor: Tensor) -> None:
+    """Give back the memory of a tensor in a mapping of its own, whose contents are not needed any more: afterwards they
+    are anything or zeros. Takes 0.4 ms for 35 MB, and as long again when they are next written."""
+    _advise(tensor, _DONTNEED)
+
+
+def _advise(tensor: Tensor, advice: int) -> None:
+    """For the whole pages of a tensor."""
+    first = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+    if sys.platform == "linux" and last > first:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), advice)
 
 
 def release(tensors: Iterable[Tensor]) -> None:

@@ -97,8 +97,8 @@ class Engine:
         """Free a stream's slot before the next step; unknown and finished streams are ignored."""
 
         def command() -> None:
-            if work := self._work.pop(stream_id, None):
-                self._scheduler.finish(work.stream)
+            if stream_id in self._work:
+                self._end(stream_id)
 
         self._command(command)
 
@@ -213,19 +213,24 @@ class Engine:
         work = self._work.get(stream.id)
         if work is None or work.stream is not stream:  # aborted, or ended by an earlier frame still in flight
             return
-        if ended := frame[0] == self._network.end:
-            self._scheduler.finish(stream)
-        else:
+        ended = frame[0] == self._network.end
+        if not ended:
             work.delivered += 1
             self.frames += 1
             work.deliver(np.array(frame[1:], dtype=np.int16)[:, None])
         if ended or work.delivered >= stream.max_frames:
-            del self._work[stream.id]
+            self._end(stream.id)
             work.deliver(Finished(work.delivered, reached_limit=not ended))
 
     def _fail_all(self, error: Exception) -> None:
         self._in_flight.clear()
         for stream_id, work in list(self._work.items()):
-            del self._work[stream_id]
-            self._scheduler.finish(work.stream)
+            self._end(stream_id)
             work.deliver(error)
+
+    def _end(self, stream_id: str) -> None:
+        """Forget a stream in whatever state it is, and free its slot."""
+        stream = self._work.pop(stream_id).stream
+        if stream.slot >= 0:
+            self._network.release(stream.slot)
+        self._scheduler.finish(stream)

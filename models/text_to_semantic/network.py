@@ -140,6 +140,9 @@ class Network:
         self._history[slot] = 0 if self._upstream_penalty else -1
         self._history[slot, 0] = -1
 
+    def release(self, slot: int) -> None:
+        """An utterance is over. The cache keeps its memory: CUDA graphs hold its addresses."""
+
     def set_active(self, slot: int, active: bool) -> None:
         """A slot that is not active may lie in the range of a decode step, and keeps its state."""
         self._active[slot] = active

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -251,6 +252,17 @@ def test_a_restored_prefix_continues_as_a_whole_prefill(length: int) -> None:
     network.restore_prefix(2, prefix)
     hidden = network.prefill(2, prompt(120, 5)[:, length:], length)
     assert network.first_frame(2, hidden)[0].tolist() == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes pages back")
+def test_a_finished_utterance_gives_its_memory_back() -> None:
+    network = native(slots=2)
+    kept, gone = (start(network, slot, 300, 7) for slot in (0, 1))
+    before = [network._slot_cache(slot).count_nonzero() for slot in (0, 1)]
+    network.release(1)
+    after = [network._slot_cache(slot).count_nonzero() for slot in (0, 1)]
+    assert after[0] == before[0] and after[1] < before[1] / 2, "all but the pages shared with the other slot"
+    assert start(network, 1, 300, 7) == gone == kept
 
 
 def test_positions_outside_a_slot_are_refused() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from models.configs import LanguageModelConfig, TransformerConfig
+from models.memory import discard
 from models.text_to_semantic.native import abi
 from models.text_to_semantic.native.packing import LANES, Packer, lazy_zeros, padded, table
 from models.text_to_semantic.network import TokenIds
@@ -59,6 +60,11 @@ class NativeNetwork:
         self._active[slot] = False
         settings = (sampling.temperature, sampling.top_p, sampling.repetition_penalty, sampling.seed)
         self._library.shoal_reset(self._network, slot, *settings)
+
+    def release(self, slot: int) -> None:
+        """Give back the memory of a slot whose utterance is over: the cache is as large as what is being spoken."""
+        self._active[slot] = False
+        discard(self._slot_cache(slot))
 
     def set_active(self, slot: int, active: bool) -> None:
         """A slot that is not active may lie in the range of a decode step: it keeps its state and costs nothing."""

@@ -24,7 +24,7 @@ class ReferenceEncoder:
         self._config = source.codec_config
         tensors = source.codec_tensors("encoder")
         network = Network(self._config, tensors, plan.device, dtype_of(plan))
-        release(tensors.values())
+        release(tensors)
         network.encode([np.zeros(self._config.sample_rate, np.float32)])
         self._encode = Batcher(network.encode, plan.slots)
 

@@ -26,7 +26,7 @@ class VQDecoder:
         source = Checkpoint(checkpoint)
         tensors = source.codec_tensors("decoder")
         self._network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
-        release(tensors.values())
+        release(tensors)
         self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher(self._network.decode, stage.slots)
         self._generate = text_to_semantic.options(stream=True).generate

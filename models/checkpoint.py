@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from models.configs import CodecConfig, LanguageModelConfig
+from models.memory import page_out
 from models.tensors import Shapes, codec_shapes, language_model_shapes
 from models.types import CheckpointError
 
@@ -77,12 +78,7 @@ class Checkpoint:
         shapes |= {name: tuple(tensor.shape) for name, tensor in found.items()}
         _match_shapes(path, codec_shapes(self.codec_config), shapes)
         wanted = [name for name in shapes if _belongs(name, half)]
-        return {
-            name: torch._weight_norm(pairs[name][1].float(), pairs[name][0].float(), 0)
-            if name in pairs
-            else found[name].float()
-            for name in wanted
-        }
+        return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
 
 
 _FILES = ("config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json")
@@ -124,6 +120,13 @@ def _weight_norm_pairs(path: Path, found: dict[str, Tensor]) -> dict[str, tuple[
                 raise CheckpointError(f"{path}: {name} has shape {tuple(g.shape)}, expected {(v.shape[0], 1, 1)}")
             pairs[prefix + ".weight"] = (g, v)
     return pairs
+
+
+def _fold(g: Tensor, v: Tensor) -> Tensor:
+    """The weight of a magnitude and a direction, whose pages are given back: each is read once."""
+    weight = torch._weight_norm(v.float(), g.float(), 0)
+    page_out(v)
+    return weight
 
 
 def _match(path: Path, expected: Shapes, found: dict[str, Tensor]) -> None:

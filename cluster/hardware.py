@@ -8,10 +8,12 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import psutil
 
-from cluster import probe
+from cluster import nvml, probe
 from cluster.profile import Cpu, Gpu, HardwareProfile, ProfileError
 
 __all__ = ["Cpu", "Gpu", "HardwareProfile", "ProfileError", "detect"]
@@ -38,11 +40,8 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
             frozenset(os.sched_getaffinity(0)),
             probe.cpu_list(_read("/sys/devices/cpu_core/cpus") or ""),
         )
-    limits = probe.cgroup_limits(_read("/proc/self/cgroup") or "", _read)
-    memory = psutil.virtual_memory()
-    total, available = memory.total, memory.available
-    if limits.memory is not None and limits.memory < total:
-        total, available = limits.memory, min(available, max(0, limits.memory - (limits.memory_used or 0)))
+    limits = cgroup_limits()
+    total, available = memory(limits)
     gpus, nvml_error = _gpus(own)
     host = socket.gethostname()
     return HardwareProfile(
@@ -57,6 +56,19 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
         apple=apple,
         fanless=fanless,
     )
+
+
+def cgroup_limits() -> probe.Limits:
+    """What this process's control group allows; nothing is limited where there are no control groups."""
+    return probe.cgroup_limits(_read("/proc/self/cgroup") or "", _read)
+
+
+def memory(limits: probe.Limits) -> tuple[int, int]:
+    """(total, available) bytes of RAM under `limits`."""
+    host = psutil.virtual_memory()
+    if limits.memory is None or limits.memory >= host.total:
+        return host.total, host.available
+    return limits.memory, min(host.available, max(0, limits.memory - (limits.memory_used or 0)))
 
 
 def _read(path: str) -> str | None:
@@ -100,40 +112,21 @@ def _own_processes(title: str) -> dict[int, int]:
 def _gpus(own: dict[int, int]) -> tuple[tuple[Gpu, ...], str | None]:
     """GPUs in NVML's order, and why there are none where NVML did not answer."""
     try:
-        import pynvml
-    except ImportError:
-        return (), "the package nvidia-ml-py is not installed: pip install nvidia-ml-py"
+        pynvml = nvml.connect()
+    except nvml.NvmlError as error:
+        return (), str(error)
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return (), _nvml_reason(pynvml, error)
-    try:
-        torch = _torch_cuda() if (count := pynvml.nvmlDeviceGetCount()) else None
-        gpus = [_gpu(pynvml, index, own, torch) for index in range(count)]
-        shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-        return tuple(gpu for gpu, uuid in gpus if is_visible(gpu.index, uuid, shown)), None
+        visible = nvml.visible(pynvml)
+        torch = _torch_cuda() if visible else None
+        return tuple(_gpu(pynvml, index, handle, own, torch) for index, handle in visible), None
     except pynvml.NVMLError as error:
         return (), f"NVML failed while listing the GPUs ({error}): check the driver with nvidia-smi"
     finally:
         pynvml.nvmlShutdown()
 
 
-def _nvml_reason(pynvml, error: Exception) -> str:
-    if isinstance(error, pynvml.NVMLError_LibraryNotFound):
-        return "the NVIDIA driver is not installed (its library libnvidia-ml was not found)"
-    if isinstance(error, pynvml.NVMLError_DriverNotLoaded):
-        return "the NVIDIA driver is installed but its kernel module is not loaded"
-    if isinstance(error, pynvml.NVMLError_LibRmVersionMismatch):
-        return "the NVIDIA driver was updated without a reboot: its library and kernel module differ in version"
-    if isinstance(error, pynvml.NVMLError_NoPermission):
-        return "no permission to talk to the NVIDIA driver: give the container or user access to /dev/nvidia*"
-    return f"the NVIDIA driver did not answer: {error}"
-
-
-def _gpu(pynvml, index: int, own: dict[int, int], torch: TorchCuda) -> tuple[Gpu, str]:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+def _gpu(pynvml: ModuleType, index: int, handle: Any, own: dict[int, int], torch: TorchCuda) -> Gpu:
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    name = pynvml.nvmlDeviceGetName(handle)
     capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
     ours = 0
     if own:
@@ -142,27 +135,14 @@ def _gpu(pynvml, index: int, own: dict[int, int], torch: TorchCuda) -> tuple[Gpu
             ours = sum(p.usedGpuMemory or 0 for p in running if p.pid in own)
         except pynvml.NVMLError:
             ours = 0
-    gpu = Gpu(
+    return Gpu(
         index=index,
-        name=_text(name),
+        name=nvml.text(pynvml.nvmlDeviceGetName(handle)),
         vram_total=memory.total,
         vram_free=min(memory.total, memory.free + ours),
         compute_capability=capability,
         problem=torch.problem(capability),
     )
-    return gpu, _text(pynvml.nvmlDeviceGetUUID(handle))
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode()
-
-
-def is_visible(index: int, uuid: str, shown: str | None) -> bool:
-    """Whether CUDA_VISIBLE_DEVICES lets a GPU be seen: unset shows all; else indices or beginnings of UUIDs."""
-    if shown is None:
-        return True
-    named = [part.strip() for part in shown.split(",") if part.strip()]
-    return any(part == str(index) or (part.startswith("GPU-") and uuid.startswith(part)) for part in named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from cluster.profile import Cpu
@@ -118,11 +118,13 @@ def is_wsl2(proc_version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the control group allows: None is no limit. Memory in bytes, `memory_used` without reclaimable cache."""
+    """What the control group allows: None is no limit. Memory in bytes, `memory_used` without reclaimable cache;
+    `cpu_seconds` is what the group whose quota is `cpus` has used since it began."""
 
     memory: int | None = None
     memory_used: int | None = None
     cpus: float | None = None
+    cpu_seconds: float | None = None
 
 
 def cgroup_limits(self_cgroup: str, read: Callable[[str], str | None]) -> Limits:
@@ -139,18 +141,19 @@ def cgroup_limits(self_cgroup: str, read: Callable[[str], str | None]) -> Limits
     best = Limits()
     for directory in _ancestors("/sys/fs/cgroup", paths.get("", "/")):
         memory, used = _number(read(f"{directory}/memory.max")), _number(read(f"{directory}/memory.current"))
-        cache = _stat(read(f"{directory}/memory.stat"), "inactive_file")
+        best = _less_memory(best, memory, used, _stat(read(f"{directory}/memory.stat"), "inactive_file"))
         quota, _, period = (read(f"{directory}/cpu.max") or "max").strip().partition(" ")
-        best = _tighter(best, memory, used, cache, _number(quota), _number(period))
+        spent = _stat(read(f"{directory}/cpu.stat"), "usage_usec")
+        best = _fewer_cpus(best, _number(quota), _number(period), spent and spent / 1e6)
     for directory in _ancestors("/sys/fs/cgroup/memory", paths.get("memory", "/")):
         memory = _number(read(f"{directory}/memory.limit_in_bytes"))
         used = _number(read(f"{directory}/memory.usage_in_bytes"))
-        cache = _stat(read(f"{directory}/memory.stat"), "total_inactive_file")
-        best = _tighter(best, memory, used, cache, None, None)
+        best = _less_memory(best, memory, used, _stat(read(f"{directory}/memory.stat"), "total_inactive_file"))
     for mount in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"):
         for directory in _ancestors(mount, paths.get("cpu", "/")):
-            quota = _number(read(f"{directory}/cpu.cfs_quota_us"))
-            best = _tighter(best, None, None, 0, quota, _number(read(f"{directory}/cpu.cfs_period_us")))
+            quota, period = (_number(read(f"{directory}/cpu.cfs_{name}_us")) for name in ("quota", "period"))
+            spent = _number(read(f"{directory.replace(mount, '/sys/fs/cgroup/cpuacct')}/cpuacct.usage"))
+            best = _fewer_cpus(best, quota, period, spent and spent / 1e9)
     return best
 
 
@@ -183,16 +186,18 @@ def _number(text: str | None) -> int | None:
     return value if 0 <= value < NO_LIMIT else None
 
 
-def _stat(text: str | None, key: str) -> int:
+def _stat(text: str | None, key: str) -> int | None:
     found = re.search(rf"^{key} (\d+)$", text or "", re.MULTILINE)
-    return int(found.group(1)) if found else 0
+    return int(found.group(1)) if found else None
 
 
-def _tighter(
-    best: Limits, memory: int | None, used: int | None, cache: int, quota: int | None, period: int | None
-) -> Limits:
-    if memory is not None and (best.memory is None or memory < best.memory):
-        best = Limits(memory, max(0, (used or 0) - cache), best.cpus)
-    if quota and period and (best.cpus is None or quota / period < best.cpus):
-        best = Limits(best.memory, best.memory_used, quota / period)
-    return best
+def _less_memory(best: Limits, memory: int | None, used: int | None, cache: int | None) -> Limits:
+    if memory is None or (best.memory is not None and memory >= best.memory):
+        return best
+    return replace(best, memory=memory, memory_used=max(0, (used or 0) - (cache or 0)))
+
+
+def _fewer_cpus(best: Limits, quota: int | None, period: int | None, seconds: float | None) -> Limits:
+    if not quota or not period or (best.cpus is not None and quota / period >= best.cpus):
+        return best
+    return replace(best, cpus=quota / period, cpu_seconds=seconds)

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.hardware import HardwareProfile, ProfileError, TorchCuda, detect, is_visible
+from cluster.hardware import HardwareProfile, ProfileError, TorchCuda, detect
+from cluster.nvml import is_visible
 from cluster.profile import Cpu
 
 PROFILES = Path(__file__).parent / "profiles"

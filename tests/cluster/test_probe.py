@@ -95,9 +95,10 @@ def test_cgroup_v2_container() -> None:
             "memory.current": "1000000000\n",
             "memory.stat": "anon 1\nfile 2\ninactive_file 400000000\n",
             "cpu.max": "200000 100000\n",
+            "cpu.stat": "usage_usec 2500000\nuser_usec 1500000\n",
         },
     )
-    assert found == probe.Limits(memory=4294967296, memory_used=600000000, cpus=2.0)
+    assert found == probe.Limits(memory=4294967296, memory_used=600000000, cpus=2.0, cpu_seconds=2.5)
 
 
 def test_cgroup_v2_takes_the_tightest_ancestor() -> None:
@@ -123,9 +124,10 @@ def test_cgroup_v1_container() -> None:
             "memory/memory.stat": "cache 5\ntotal_inactive_file 100\n",
             "cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
             "cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            "cpuacct/cpuacct.usage": "1500000000\n",
         },
     )
-    assert found == probe.Limits(memory=4294967296, memory_used=200, cpus=0.5)
+    assert found == probe.Limits(memory=4294967296, memory_used=200, cpus=0.5, cpu_seconds=1.5)
 
 
 def test_cgroup_without_limits() -> None:

@@ -1,0 +1,236 @@
+"""How a machine fares: its load, sampled by a thread. Figures that cannot be had are None, with a reason for GPUs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+from cluster import hardware, nvml
+from cluster.probe import Limits
+
+logger = logging.getLogger(__name__)
+
+SLOWLY_EVERY = 2.0  # seconds between questions whose answers change slowly or cost much
+RECONNECT_EVERY = 10.0  # seconds between attempts to reach a driver that failed
+DRIVER_BYTES = 2**30  # a driver alone holds less
+CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", "acpitz")  # the best one first
+
+
+@dataclass(frozen=True, slots=True)
+class GpuLoad:
+    """One GPU: busy percent, percent of VRAM that other processes hold, and bytes in use by all; None is unknown."""
+
+    index: int
+    utilization: float | None
+    vram_others: float | None
+    vram_used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One machine, container limits respected: percent of all usable cores since the sample before, percent of RAM in
+    use, bytes of RAM available, and degrees Celsius of the CPU where the system has a sensor.
+
+    `gpu_error` says why figures of GPUs are missing, or is None.
+    """
+
+    cpu: float
+    ram: float
+    ram_available: int
+    gpus: tuple[GpuLoad, ...]
+    gpu_error: str | None
+    temperature: float | None
+
+
+class Monitor:
+    """Samples this machine every `interval` seconds; VRAM of processes whose title starts with `own_processes` is not
+    counted as held by others. The GPUs are those that CUDA_VISIBLE_DEVICES shows."""
+
+    def __init__(self, interval: float = 0.1, own_processes: str = "ray::ServeReplica:") -> None:
+        self._interval = interval
+        self._cpu, self._gpus = _CpuMeter(), _GpuMeter(own_processes)
+        self._temperature, self._temperature_read = None, -SLOWLY_EVERY
+        self._latest: Load | None = None
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        """Sample from now on; returns with the first sample taken, after one interval."""
+        self._stopped.wait(self._interval)
+        self._latest = self._sample()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; the latest sample stays. Stopping twice is harmless."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._gpus.close()
+
+    def latest(self) -> Load:
+        """The last sample. Raises RuntimeError before `start`."""
+        if self._latest is None:
+            raise RuntimeError("the monitor was not started")
+        return self._latest
+
+    def _run(self) -> None:
+        failed = False
+        while not self._stopped.wait(self._interval):
+            try:
+                self._latest = self._sample()
+            except Exception:  # a file of the system that cannot be read must not end the figures for ever
+                if not failed:
+                    logger.exception("the machine's load could not be read")
+                failed = True
+
+    def _sample(self) -> Load:
+        limits = hardware.cgroup_limits()
+        total, available = hardware.memory(limits)
+        now = time.monotonic()
+        if now - self._temperature_read >= SLOWLY_EVERY:
+            self._temperature, self._temperature_read = _temperature(), now
+        gpus, gpu_error = self._gpus.read(now)
+        return Load(
+            cpu=self._cpu.percent(limits),
+            ram=100 * (total - available) / total,
+            ram_available=available,
+            gpus=gpus,
+            gpu_error=gpu_error,
+            temperature=self._temperature,
+        )
+
+
+def _temperature() -> float | None:
+    """The hottest reading of the CPU's best sensor; None where the system shows none (virtual machines, macOS)."""
+    found = psutil.sensors_temperatures() if hasattr(psutil, "sensors_temperatures") else {}
+    readings = next((found[name] for name in CPU_SENSORS if found.get(name)), [])
+    return max((each.current for each in readings), default=None)
+
+
+class _CpuMeter:
+    """Percent of the cores that this process may use, since the last call; of its quota where a container has one."""
+
+    def __init__(self) -> None:
+        affinity = getattr(os, "sched_getaffinity", None)
+        self._cores = sorted(affinity(0)) if affinity else list(range(psutil.cpu_count() or 1))
+        self._all = len(self._cores) == psutil.cpu_count()
+        self._busy, self._idle = self._times()
+        self._at, self._spent = time.monotonic(), hardware.cgroup_limits().cpu_seconds
+
+    def percent(self, limits: Limits) -> float:
+        now, spent = time.monotonic(), limits.cpu_seconds
+        busy, idle = self._times()
+        delta, total = busy - self._busy, busy - self._busy + idle - self._idle
+        share = delta / total if total > 0 else 0.0
+        if limits.cpus is not None and limits.cpus < len(self._cores) and None not in (spent, self._spent):
+            share = (spent - self._spent) / (limits.cpus * max(now - self._at, 1e-6))
+        self._busy, self._idle, self._at, self._spent = busy, idle, now, spent
+        return 100 * min(1.0, max(0.0, share))
+
+    def _times(self) -> tuple[float, float]:
+        """Seconds that the usable cores were busy and idle since the machine started."""
+        every = [psutil.cpu_times()] if self._all else psutil.cpu_times(percpu=True)
+        times = every if self._all else [every[core] for core in self._cores if core < len(every)]
+        idle = sum(each.idle + getattr(each, "iowait", 0.0) for each in times)
+        # Linux counts a guest's time as the host's user time too.
+        guests = sum(getattr(each, "guest", 0.0) + getattr(each, "guest_nice", 0.0) for each in times)
+        return sum(map(sum, times)) - guests - idle, idle
+
+
+class _GpuMeter:
+    """NVML, kept open; whatever fails is None with a reason, and asked again later."""
+
+    def __init__(self, own_processes: str) -> None:
+        self._own = own_processes
+        self._nvml: ModuleType | None = None
+        self._handles: list[tuple[int, Any]] = []
+        self._held: dict[int, int | None] = {}  # GPU -> bytes of our own processes
+        self._held_read = self._tried = -float("inf")
+        self._error: str | None = None
+
+    def close(self) -> None:
+        if self._nvml is not None:
+            with suppress(self._nvml.NVMLError):
+                self._nvml.nvmlShutdown()
+            self._nvml = None
+
+    def read(self, now: float) -> tuple[tuple[GpuLoad, ...], str | None]:
+        if self._error is not None and now - self._tried >= RECONNECT_EVERY:
+            self.close()
+        if self._nvml is None and now - self._tried >= RECONNECT_EVERY:
+            self._tried, self._error = now, None
+            self._connect()
+        if self._nvml is None:
+            return tuple(GpuLoad(index, None, None, None) for index, _ in self._handles), self._error
+        if ask := now - self._held_read >= SLOWLY_EVERY:
+            self._held_read = now
+        return tuple(self._gpu(index, handle, ask) for index, handle in self._handles), self._error
+
+    def _connect(self) -> None:
+        try:
+            self._nvml = nvml.connect()
+        except nvml.NvmlError as error:
+            self._error = str(error)
+            return
+        try:
+            # A GPU that has gone stays listed, without figures, so that its pool can be seen to have lost it.
+            found = dict(nvml.visible(self._nvml))
+            known = {index: None for index, _ in self._handles}
+            self._handles = sorted((known | found).items())
+        except self._nvml.NVMLError as error:
+            self._fail("listing the GPUs", error)
+            self.close()
+
+    def _gpu(self, index: int, handle: Any, ask: bool) -> GpuLoad:
+        if handle is None:
+            self._error = f"GPU {index} is no longer listed by the NVIDIA driver: check it with nvidia-smi"
+            return GpuLoad(index, None, None, None)
+        if ask:
+            self._held[index] = self._ask(index, "listing processes", lambda: self._ours(handle))
+        busy = self._ask(index, "reading utilization", lambda: self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        memory = self._ask(index, "reading memory", lambda: self._nvml.nvmlDeviceGetMemoryInfo(handle))
+        held, others = self._held.get(index), None
+        if memory is not None and held is not None:
+            others = 100 * max(0, memory.used - held) / memory.total
+        return GpuLoad(index, None if busy is None else float(busy), others, None if memory is None else memory.used)
+
+    def _ask(self, index: int, what: str, question: Any) -> Any:
+        try:
+            return question()
+        except self._nvml.NVMLError_NotSupported:  # such as utilization under MIG: nothing failed
+            return None
+        except self._nvml.NVMLError as error:
+            self._fail(f"{what} of GPU {index}", error)
+            return None
+
+    def _fail(self, what: str, error: Exception) -> None:
+        if self._error is None:
+            self._tried = time.monotonic()
+        self._error = f"NVML failed while {what} ({error}): check the driver with nvidia-smi"
+
+    def _ours(self, handle: Any) -> int | None:
+        """Bytes that our own processes hold, or None where the driver does not tell (Windows) or means processes that
+        this container cannot see."""
+        held = 0
+        running = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        if not running and self._nvml.nvmlDeviceGetMemoryInfo(handle).used > DRIVER_BYTES:
+            return None
+        for process in running:
+            try:
+                ours = " ".join(psutil.Process(process.pid).cmdline()).startswith(self._own)
+            except psutil.AccessDenied:
+                ours = False
+            except psutil.NoSuchProcess:
+                return None
+            if ours and process.usedGpuMemory is None:
+                return None
+            held += process.usedGpuMemory if ours else 0
+        return held

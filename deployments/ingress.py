@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import CLIENT_CLOSED, answer, status_of
 from deployments.pipeline import Limits, Pipeline
-from deployments.protocols import fish, kserve, openai, system
+from deployments.protocols import fish, kserve, memory, openai, system
 from models import repository
 from models.types import TooLarge, Unauthorized
 
@@ -42,7 +42,7 @@ def create_app(
     """All protocols over one pipeline. With `api_keys`, every route but the health checks asks for one of them.
     Ray Serve's proxy sends X-Request-Id by itself: there `send_request_id` is False."""
     app = Starlette(
-        routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes],
+        routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes, *memory.routes],
         middleware=[Middleware(Gate, limits.body_bytes, api_keys, send_request_id)],
         exception_handlers={HTTPException: _unrouted},
     )

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 from ray import serve
 
+from cluster import memory
 from cluster.plan import Plan
 from deployments.replica import dtype_of, prepare
 from models.checkpoint import Checkpoint
@@ -32,6 +33,7 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int) -> tuple[PromptE
         threads=stage.threads,
         voices=plan.prefix_cache_voices,
         lead=lead,
+        memory=memory.claimable,
     )
 
 
@@ -64,8 +66,8 @@ class TextToSemantic:
         self._engine.acknowledge(stream_id, frames)
 
     async def stats(self) -> dict[str, int]:
-        """Counters and gauges of this replica's engine."""
-        return self._engine.stats()
+        """Counters and gauges of this replica's engine, and the bytes of RAM that it may still claim."""
+        return self._engine.stats() | {"memory_claimable": memory.claimable()}
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What the autoscaling policy looks at: slots that are taken or waited for."""

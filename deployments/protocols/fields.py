@@ -104,10 +104,11 @@ def check(model: type[Model], values: dict[Any, Any], *, strict: bool = True) ->
         return model.model_validate(values, strict=strict)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-        raise InvalidField("; ".join(map(_fault, faults[:5])), str(faults[0]["loc"][0])) from None
+        raise InvalidField("; ".join(map(_fault, faults[:5])), ".".join(map(str, faults[0]["loc"][:1]))) from None
 
 
 def _fault(fault: Any) -> str:
     value = fault["input"]
     got = f" (got {value!r})" if isinstance(value, (str, int, float)) and len(repr(value)) < 60 else ""
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}{got}"
+    where = f"{'.'.join(map(str, fault['loc']))}: " if fault["loc"] else ""
+    return f"{where}{fault['msg'].removeprefix('Value error, ')}{got}"

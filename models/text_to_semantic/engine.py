@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -15,10 +16,11 @@ from torch import Tensor
 from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
-from models.types import InvalidRequest, NotReady, Sampling, TooLarge
+from models.types import InvalidRequest, NotReady, OutOfMemory, Sampling, TooLarge
 
 logger = logging.getLogger(__name__)
 
+MEMORY_AGAIN = 0.1  # seconds until memory is looked at again, with streams that wait for it and none that runs
 STALLED_AFTER = 60.0  # seconds without a finished step, with work to do, that mean the loop is stuck
 
 
@@ -50,8 +52,17 @@ class Engine:
     once with Finished or an exception; it must return at once.
     """
 
-    def __init__(self, network: Network, scheduler: Scheduler, prefixes: PrefixCache) -> None:
+    def __init__(
+        self,
+        network: Network,
+        scheduler: Scheduler,
+        prefixes: PrefixCache,
+        memory: Callable[[], int] | None = None,
+    ) -> None:
+        """`memory` gives the bytes that the cache may still claim: streams wait until they fit. Without it, or where
+        the cache was claimed at the start (on an accelerator), slots alone are the limit."""
         self._network, self._scheduler, self._prefixes = network, scheduler, prefixes
+        self._memory = memory if network.device.type == "cpu" else None
         self._work: dict[str, _Work] = {}
         self._wake = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()
@@ -122,6 +133,8 @@ class Engine:
             "slots": self._scheduler.slots,
             "slots_used": self._scheduler.used,
             "waiting": self._scheduler.waiting,
+            "positions": self._network.positions,
+            "kv_bytes_per_position": self._network.kv_bytes_per_position,
             "steps": self.steps,
             "frames": self.frames,
             "widest_batch": self.widest_batch,
@@ -145,7 +158,7 @@ class Engine:
                     break
                 while self._commands:
                     self._commands.popleft()()
-                admitted = self._scheduler.admit()
+                admitted = self._admit()
             try:
                 self._step(admitted)
             except Exception as error:  # a broken step must reach its clients, not hang them
@@ -155,7 +168,34 @@ class Engine:
         self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
 
     def _has_work(self) -> bool:
-        return bool(self._in_flight or self._scheduler.waiting or self._scheduler.runnable)
+        return bool(self._in_flight or self._scheduler.placeable or self._scheduler.runnable)
+
+    def _room(self) -> float:
+        """Positions that the cache may still claim."""
+        return self._memory() / self._network.kv_bytes_per_position if self._memory else math.inf
+
+    def _admit(self) -> list[Stream]:
+        """Place what waits, as far as slots and memory go. What does not fit although nothing runs never will."""
+        if not self._scheduler.placeable:
+            return []
+        room = self._room()
+        admitted = self._scheduler.admit(room)
+        if admitted or self._scheduler.runnable or self._in_flight:
+            return admitted
+        if self._scheduler.used:  # all that have a slot are paused: their clients stall
+            self._wake.wait(MEMORY_AGAIN)
+        elif len(self._prefixes):
+            self._prefixes.shrink(0)
+        else:  # nothing of ours will give memory back
+            stream, each = self._scheduler.first_waiting, self._network.kv_bytes_per_position
+            need, have = each * stream.unclaimed / 1e9, each * max(0, room) / 1e9
+            self._end(stream.id).deliver(
+                OutOfMemory(
+                    f"this needs {need:.2f} GB of memory and {have:.2f} GB are free: send a shorter reference, lower "
+                    "max_new_tokens, or try again later"
+                )
+            )
+        return admitted
 
     def _step(self, admitted: list[Stream]) -> None:
         for stream in admitted:
@@ -196,7 +236,7 @@ class Engine:
 
     def _keep_prefix(self, work: _Work) -> None:
         key, length = work.prompt.prefix_key, work.prompt.prefix_length
-        if key is not None and self._prefixes.wants(key, length):
+        if key is not None and self._prefixes.wants(key, length) and self._scheduler.promised + length <= self._room():
             self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, length), length)
 
     def _launched(self, frames: Tensor, streams: dict[int, Stream]) -> None:
@@ -224,13 +264,13 @@ class Engine:
 
     def _fail_all(self, error: Exception) -> None:
         self._in_flight.clear()
-        for stream_id, work in list(self._work.items()):
-            self._end(stream_id)
-            work.deliver(error)
+        for stream_id in list(self._work):
+            self._end(stream_id).deliver(error)
 
-    def _end(self, stream_id: str) -> None:
+    def _end(self, stream_id: str) -> _Work:
         """Forget a stream in whatever state it is, and free its slot."""
-        stream = self._work.pop(stream_id).stream
-        if stream.slot >= 0:
-            self._network.release(stream.slot)
-        self._scheduler.finish(stream)
+        work = self._work.pop(stream_id)
+        if work.stream.slot >= 0:
+            self._network.release(work.stream.slot)
+        self._scheduler.finish(work.stream)
+        return work

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -38,10 +39,11 @@ def load_engine(
     threads: int,
     voices: int,
     lead: int,
+    memory: Callable[[], int] | None = None,
 ) -> tuple[PromptEncoder, Engine]:
     """An engine that has spoken once, so that no user waits for what a first call sets up.
 
-    `voices` of 30 s fit the prefix cache; `lead` is in frames. Raises CheckpointError.
+    `voices` of 30 s fit the prefix cache; `lead` is in frames, `memory` as for `Engine`. Raises CheckpointError.
     """
     config = checkpoint.language_model_config
     encoder = PromptEncoder(checkpoint.path, config.num_codebooks)
@@ -60,6 +62,7 @@ def load_engine(
         network,
         Scheduler(slots, slots, PREFILL_CHUNK, lead, checkpoint.codec_config.frame_rate),
         PrefixCache(voices * PREFIX_POSITIONS),
+        memory,
     )
     _speak_once(engine, encoder)
     return encoder, engine

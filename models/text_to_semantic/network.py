@@ -177,6 +177,11 @@ class Network:
         """
         return self._run_step(rows, min(-(-context // CONTEXT_BUCKET) * CONTEXT_BUCKET, self.positions))
 
+    @property
+    def kv_bytes_per_position(self) -> int:
+        """Memory that one cached position of the slow transformer takes."""
+        return sum(2 * cache.k[0, :, 0].nbytes for cache in self._caches)
+
     @torch.no_grad()
     def compile(self) -> None:
         """Compile the decode step and run it for every bucket, before the first request. Raises what compilers raise;

@@ -40,6 +40,10 @@ class PrefixCache:
         """Keep a prefix that is wanted, dropping the least recently used beyond the capacity."""
         self._entries[key] = prefix, positions
         self.positions += positions
-        while self.positions > self._capacity:
+        self.shrink(self._capacity)
+
+    def shrink(self, positions: int) -> None:
+        """Drop the least recently used voices until at most `positions` are left."""
+        while self.positions > positions:
             _, (_, dropped) = self._entries.popitem(last=False)
             self.positions -= dropped

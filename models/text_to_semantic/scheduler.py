@@ -9,6 +9,7 @@ silence, those with audio in hand stand back.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -46,6 +47,11 @@ class Stream:
         """Cached positions that the next decode step looks at, its own included."""
         return self.prompt_length + self.frames
 
+    @property
+    def unclaimed(self) -> int:
+        """Positions of the cache that it may still fill."""
+        return self.prompt_length + self.max_frames - self.prefilled - self.frames
+
 
 @dataclass(slots=True)
 class Chunk:
@@ -78,10 +84,11 @@ class Scheduler:
             raise Busy(f"all {self.slots} slots are busy and {len(self._waiting)} requests wait: try again shortly")
         self._waiting.append(stream)
 
-    def admit(self) -> list[Stream]:
-        """Place waiting streams into free slots, the lowest first so that batches stay dense."""
-        admitted = []
-        while self._waiting and self._free:
+    def admit(self, room: float = math.inf) -> list[Stream]:
+        """Place waiting streams into free slots, the lowest first so that batches stay dense, while all that the placed
+        ones may still claim of the cache stays within `room` positions."""
+        admitted, promised = [], self.promised
+        while self.placeable and (promised := promised + self._waiting[0].unclaimed) <= room:
             stream = self._waiting.popleft()
             stream.slot, stream.state = heapq.heappop(self._free), State.PREFILL
             self._placed[stream.id] = stream
@@ -140,6 +147,21 @@ class Scheduler:
             del self._placed[stream.id]
             heapq.heappush(self._free, stream.slot)
         stream.state = State.DONE
+
+    @property
+    def promised(self) -> int:
+        """Positions of the cache that placed streams may still claim."""
+        return sum(stream.unclaimed for stream in self._placed.values())
+
+    @property
+    def placeable(self) -> bool:
+        """Whether a stream waits and a slot is free."""
+        return bool(self._waiting and self._free)
+
+    @property
+    def first_waiting(self) -> Stream | None:
+        """The stream that is placed next."""
+        return self._waiting[0] if self._waiting else None
 
     @property
     def runnable(self) -> bool:

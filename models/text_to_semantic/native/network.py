@@ -118,6 +118,11 @@ class NativeNetwork:
         self._slot_cache(slot)[: len(blocks)] = blocks
         self._library.shoal_place(self._network, slot, length)
 
+    @property
+    def kv_bytes_per_position(self) -> int:
+        """Memory that one cached position of the slow transformer takes."""
+        return self._cache.nbytes // (self.slots * self._blocks * LANES)
+
     def trace_size(self) -> int:
         """Logits of one frame: of the semantic head, then of each residual codebook."""
         return self.config.codebook_size + 1 + (self.config.num_codebooks - 1) * self.config.residual_codebook_size

@@ -1,0 +1,137 @@
+"""Memory: what requests claim, and an engine in a control group at whose limit the kernel kills."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from cluster import memory
+from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.native import build
+from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.network import EncodedPrompt
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.scheduler import Scheduler
+from models.types import OutOfMemory, Sampling
+from tests.models.test_native import IDS, SMALL, prompt, weights
+
+if reason := build.available():
+    pytest.skip(reason, allow_module_level=True)
+
+# Few weights and a large cache: 64 KB a position, half of S1-mini's.
+WIDE = replace(SMALL, n_layer=8, dim=64, n_head=16, n_local_heads=16, head_dim=128, fast_head_dim=24, fast_dim=64)
+POSITIONS, SLOTS = 1600, 8
+ROOM = 150_000_000  # bytes left to the engine: two streams and a half of 900 positions
+MARGIN = 100_000_000  # instead of the real one, which would take long to fill
+CGROUP = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup")
+
+
+def wide() -> NativeNetwork:
+    return NativeNetwork(WIDE, weights(WIDE), IDS, slots=SLOTS, positions=POSITIONS, threads=1)
+
+
+def speak(engine: Engine, prompts: list[int], frames: int = 4) -> list[Finished | Exception]:
+    """How each stream ended: prompts of so many positions, `frames` of each at most."""
+    events = [queue.Queue() for _ in prompts]
+    for i, (length, into) in enumerate(zip(prompts, events, strict=True)):
+        encoded = EncodedPrompt(prompt(length), 0, None)
+        engine.submit(str(i), encoded, Sampling(seed=i, max_new_tokens=frames), into.put)
+    ends = []
+    for each in events:
+        while isinstance(event := each.get(timeout=120), torch.Tensor | type(prompt(4).numpy())):
+            pass
+        ends.append(event)
+    return ends
+
+
+@pytest.mark.parametrize("length", [256, 768, 1536])
+def test_a_request_claims_what_the_model_says(length: int) -> None:
+    network = wide()
+    network.reset(0, Sampling())
+    network.prefill(0, prompt(64), 0)  # what a first call sets up
+    before = psutil.Process().memory_info().rss
+    network.reset(1, Sampling())
+    network.prefill(1, prompt(length), 0)
+    claimed = psutil.Process().memory_info().rss - before
+    assert claimed == pytest.approx(memory.cache_bytes(length, network.kv_bytes_per_position), rel=0.1)
+
+
+def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
+    network = wide()
+    each = network.kv_bytes_per_position
+    engine = Engine(network, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), memory=lambda: 1000 * each)
+    try:
+        ends = speak(engine, [600, 600, 1500, 300])
+        assert [type(end) for end in ends] == [Finished, Finished, OutOfMemory, Finished]
+        assert "0.10 GB of memory and 0.07 GB are free" in str(ends[2])
+        assert engine.widest_batch == 1, "1,208 positions at once were too many"
+        assert engine.stats()["slots_used"] == engine.stats()["waiting"] == 0
+    finally:
+        engine.stop()
+
+
+@pytest.fixture
+def control_group() -> Iterator[Path]:
+    path = CGROUP / f"shoal-test-{os.getpid()}"
+    try:
+        path.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    if not any((path / name).exists() for name in LIMITS):
+        path.rmdir()
+        pytest.skip("the memory controller is not delegated here")
+    yield path
+    path.rmdir()
+
+
+LIMITS = ("memory.max", "memory.limit_in_bytes")
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["naive", "guarded"])
+def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: Path, guarded: bool) -> None:
+    with tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(control_group), str(int(guarded))],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        said, _ = child.communicate(timeout=240)
+        errors.seek(0)
+        assert child.returncode == (0 if guarded else -9), errors.read()
+    if guarded:
+        assert said.split() == ["Finished"] * 8 + ["OutOfMemory"]
+
+
+def main(group: Path, guarded: bool) -> None:
+    """Eight streams of which two fit at a time, then one that no longer fits, in a control group of this process."""
+    network = wide()
+    network.reset(0, Sampling())
+    network.prefill(0, prompt(64), 0)
+    network.release(0)
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+    limit = next(group / name for name in LIMITS if (group / name).exists())
+    used = int((group / limit.name.replace("max", "current").replace("limit", "usage")).read_text())
+    memory.MARGIN = MARGIN
+    limit.write_text(str(used + ROOM + MARGIN))
+    scheduler = Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0)
+    engine = Engine(network, scheduler, PrefixCache(0), memory.claimable if guarded else None)
+    ends = speak(engine, [850] * 8, frames=50)  # the first still speaks when the last is prefilled
+    limit.write_text(str(used + MARGIN + ROOM // 10))
+    ends += speak(engine, [850])
+    print(*(type(end).__name__ for end in ends), flush=True)
+    engine.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), bool(int(sys.argv[2])))

@@ -35,6 +35,7 @@ ROWS = {
     "memory": "serving:memory",
     "graph-overhead": "serving:graph_overhead",
     "poisson": "poisson:poisson",
+    "quality": "quality:quality",
     "gpu": "t2s:gpu",
 }
 

@@ -41,6 +41,7 @@ LINES = {
     "overhead-ttfa": Line("graph-overhead", "the Ray graph's addition to the time to first audio", "ms", 15),
     "overhead-throughput": Line("graph-overhead", "throughput that the Ray graph costs, 8 streams", "%", 5),
     "poisson": Line("poisson", "goodput under Poisson arrivals, at the best rate", "audio s/s", None, None, True),
+    "quality": Line("quality", "int8 against fp32: least cosine of any codebook's logits", "", 0.999, None, True),
     "gpu-1": Line("gpu", "GPU: text-to-semantic, 1 stream", "frames/s", 400, None, True),
     "gpu-64": Line("gpu", "GPU: text-to-semantic, 64 streams together", "audio s/s", 200, None, True),
     "gpu-ttfa": Line("gpu", "GPU: first 4 frames of a registered voice, at the engine", "ms", 60),

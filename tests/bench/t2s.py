@@ -150,7 +150,7 @@ def upstream(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     with patch.object(inference, "decode_one_token_ar", timed):  # what `generate` prefills with
         inference.generate(
             model=model,
-            prompt=_values(config, ids, voice=0, text=0),
+            prompt=prompt_values(config, ids, voice=0, text=0),
             max_new_tokens=1 + UPSTREAM_FRAMES,
             audio_masks=None,
             audio_parts=None,
@@ -207,13 +207,13 @@ def _engine(network: Network) -> Engine:
 
 
 def _prompt(network: Network, voice: int | None, text: int) -> EncodedPrompt:
-    values = _values(network.config, network.ids, voice, text)
+    values = prompt_values(network.config, network.ids, voice, text)
     if voice is None:
         return EncodedPrompt(values, 0, None)
     return EncodedPrompt(values, TRANSCRIPT + REFERENCE, f"voice {voice}")
 
 
-def _values(config: LanguageModelConfig, ids: TokenIds, voice: int | None, text: int) -> torch.Tensor:
+def prompt_values(config: LanguageModelConfig, ids: TokenIds, voice: int | None, text: int) -> torch.Tensor:
     """(1 + num_codebooks, T): a transcript, a reference's frames and a text, each random by its number."""
 
     def words(count: int, seed: int) -> np.ndarray:

@@ -20,6 +20,13 @@ def padded(size: int, to: int) -> int:
     return -(-size // to) * to
 
 
+def quantize(groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Groups (..., GROUP) of weights that share a scale -> int8 (..., GROUP), bf16 scales (...)."""
+    scale = (groups.abs().amax(dim=-1) / 127).bfloat16()
+    whole = (groups / scale.float().clamp(min=1e-30)[..., None]).round_().clamp_(-127, 127).to(torch.int8)
+    return whole, scale
+
+
 def lazy_zeros(size: int) -> Tensor:
     """(size,) bytes that take memory only where they are written, in huge pages where the kernel gives them.
 
@@ -45,9 +52,7 @@ class Packer:
         outputs, inputs = (padded(size, to) for size, to in zip(weight.shape, (PANEL, GROUP), strict=True))
         wide = F.pad(weight.float(), (0, inputs - weight.shape[1], 0, outputs - weight.shape[0]))
         page_out(weight)
-        groups = wide.view(outputs // PANEL, PANEL, inputs // GROUP, GROUP)
-        scale = (groups.abs().amax(dim=-1) / 127).bfloat16()
-        whole = (groups / scale.float().clamp(min=1e-30)[..., None]).round_().clamp_(-127, 127).to(torch.int8)
+        whole, scale = quantize(wide.view(outputs // PANEL, PANEL, inputs // GROUP, GROUP))
         blocks = self._take(outputs // PANEL * inputs // GROUP * BLOCK).view(torch.int16)
         blocks = blocks.view(outputs // PANEL, inputs // GROUP, BLOCK // 2)
         pairs = whole.view(torch.int16).permute(0, 2, 3, 1)  # [panel][group][pair of inputs][output]

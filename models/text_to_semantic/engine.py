@@ -16,6 +16,7 @@ from torch import Tensor
 from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
+from models.text_to_semantic.traffic import weights_per_step
 from models.types import InvalidRequest, NotReady, OutOfMemory, Sampling, TooLarge
 
 logger = logging.getLogger(__name__)
@@ -26,10 +27,22 @@ STALLED_AFTER = 60.0  # seconds without a finished step, with work to do, that m
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a stream: `frames` were generated, and it ended by itself or at its limit."""
+    """The end of a stream: `frames` were generated, and it ended by itself or at its limit.
+
+    It waited `queue_seconds` for a slot and held it for `seconds`; `cached_positions` of its prompt were not computed.
+    After the first frame it took part in `decode_steps` in `decode_seconds`, `batch_width` streams a step on average
+    (None without a step).
+    """
 
     frames: int
     reached_limit: bool
+    queue_seconds: float
+    seconds: float
+    prompt_positions: int
+    cached_positions: int
+    decode_steps: int
+    decode_seconds: float
+    batch_width: float | None
 
 
 Event = np.ndarray | Finished | Exception
@@ -42,7 +55,27 @@ class _Work:
     prompt: EncodedPrompt
     sampling: Sampling
     deliver: Deliver
+    submitted: float
+    placed: float = 0.0
+    cached: int = 0
+    began: float = 0.0  # when its first frame was there
+    steps: int = 0
+    rows: int = 0  # of all its steps together
     delivered: int = 0
+
+    def finished(self, reached_limit: bool) -> Finished:
+        now = time.monotonic()
+        return Finished(
+            frames=self.delivered,
+            reached_limit=reached_limit,
+            queue_seconds=self.placed - self.submitted,
+            seconds=now - self.placed,
+            prompt_positions=self.stream.prompt_length,
+            cached_positions=self.cached,
+            decode_steps=self.steps,
+            decode_seconds=now - self.began,
+            batch_width=self.rows / self.steps if self.steps else None,
+        )
 
 
 class Engine:
@@ -73,6 +106,7 @@ class Engine:
         self._stopping = False
         self._last_step = time.monotonic()
         self.frames = self.steps = self.widest_batch = 0
+        self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
         self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
         self._thread.start()
 
@@ -92,7 +126,7 @@ class Engine:
             if stream_id in self._work:
                 raise InvalidRequest(f"a stream {stream_id!r} is running already")
             self._scheduler.submit(stream)
-            self._work[stream_id] = _Work(stream, prompt, sampling, deliver)
+            self._work[stream_id] = _Work(stream, prompt, sampling, deliver, time.monotonic())
             self._wake.notify()
 
     def acknowledge(self, stream_id: str, frames: int) -> None:
@@ -134,6 +168,7 @@ class Engine:
             "slots_used": self._scheduler.used,
             "waiting": self._scheduler.waiting,
             "positions": self._network.positions,
+            "positions_used": self._scheduler.positions_used,
             "kv_bytes_per_position": self._network.kv_bytes_per_position,
             "steps": self.steps,
             "frames": self.frames,
@@ -211,6 +246,9 @@ class Engine:
                 self._launched(self._network.first_frame(slot, hidden), {0: chunk.stream})
         if batch := self._scheduler.next_batch(time.monotonic()):
             self._activate({s.slot for s in batch})
+            for stream in batch:
+                work = self._work[stream.id]
+                work.steps, work.rows = work.steps + 1, work.rows + len(batch)
             frames = self._network.decode(1 + max(s.slot for s in batch), max(s.context for s in batch))
             self._launched(frames, {s.slot: s for s in batch})
         while self._in_flight and (len(self._in_flight) > self._lag or not batch):
@@ -221,12 +259,14 @@ class Engine:
 
     def _place(self, stream: Stream) -> None:
         work = self._work[stream.id]
+        work.placed = time.monotonic()
         self._network.reset(stream.slot, work.sampling)
         self._active.discard(stream.slot)
         prefix = self._prefixes.get(work.prompt.prefix_key) if work.prompt.prefix_key else None
         if prefix is not None:
             self._network.restore_prefix(stream.slot, prefix)
             self._scheduler.prefilled(stream, work.prompt.prefix_length)
+            work.cached = work.prompt.prefix_length
 
     def _activate(self, slots: set[int]) -> None:
         """Let these slots and no others take part in a decode step."""
@@ -253,6 +293,8 @@ class Engine:
         work = self._work.get(stream.id)
         if work is None or work.stream is not stream:  # aborted, or ended by an earlier frame still in flight
             return
+        if not work.began:
+            work.began = time.monotonic()
         ended = frame[0] == self._network.end
         if not ended:
             work.delivered += 1
@@ -260,7 +302,7 @@ class Engine:
             work.deliver(np.array(frame[1:], dtype=np.int16)[:, None])
         if ended or work.delivered >= stream.max_frames:
             self._end(stream.id)
-            work.deliver(Finished(work.delivered, reached_limit=not ended))
+            work.deliver(work.finished(reached_limit=not ended))
 
     def _fail_all(self, error: Exception) -> None:
         self._in_flight.clear()

@@ -84,7 +84,7 @@ class Network:
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
         self.end = config.codebook_size  # the head's last row
         self.dtype, self.device = dtype, torch.device(device)
-        self._upstream_penalty = upstream_penalty
+        self._quantization, self._upstream_penalty = quantization, upstream_penalty
         self._run_step: compiled.Step = self._step_of
 
         def block(prefix: str, settings: object) -> list[Block]:
@@ -181,6 +181,11 @@ class Network:
     def kv_bytes_per_position(self) -> int:
         """Memory that one cached position of the slow transformer takes."""
         return sum(2 * cache.k[0, :, 0].nbytes for cache in self._caches)
+
+    @property
+    def bytes_per_weight(self) -> float:
+        """Memory that one weight of a linear layer takes."""
+        return 1.0 if self._quantization == "int8" else float(self.dtype.itemsize)
 
     @torch.no_grad()
     def compile(self) -> None:

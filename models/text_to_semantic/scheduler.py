@@ -174,6 +174,11 @@ class Scheduler:
         return self.slots - len(self._free)
 
     @property
+    def positions_used(self) -> int:
+        """Cached positions of the streams that have a slot."""
+        return sum(stream.prefilled + stream.frames for stream in list(self._placed.values()))
+
+    @property
     def waiting(self) -> int:
         """Streams without a slot."""
         return len(self._waiting)

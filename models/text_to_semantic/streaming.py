@@ -22,8 +22,8 @@ async def submit(engine: Engine, encoder: PromptEncoder, stream_id: str, prompt:
     return events
 
 
-async def blocks(events: asyncio.Queue[Event], first: int, largest: int) -> AsyncGenerator[np.ndarray, None]:
-    """Blocks (num_codebooks, n) int16 of a stream's frames, until it ends. Raises the exception that ends it."""
+async def blocks(events: asyncio.Queue[Event], first: int, largest: int) -> AsyncGenerator[np.ndarray | Finished, None]:
+    """Blocks (num_codebooks, n) int16 of a stream's frames, then how it ended. Raises the exception that ends it."""
     sizes = block_sizes(first, largest)
     size, frames = next(sizes), []
     while not isinstance(event := await events.get(), Finished):
@@ -35,3 +35,4 @@ async def blocks(events: asyncio.Queue[Event], first: int, largest: int) -> Asyn
             size, frames = next(sizes), []
     if frames:
         yield np.concatenate(frames, axis=1)
+    yield event

@@ -14,6 +14,7 @@ from deployments.replica import dtype_of
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.blocks import ramp
+from models.text_to_semantic.engine import Finished
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
@@ -42,6 +43,8 @@ class LocalStages:
         try:
             events = await submit(self._engine, self._encoder, stream_id, prompt)
             async for codes in blocks(events, *self._blocks):
+                if isinstance(codes, Finished):
+                    break
                 yield await self._decode((stream, codes))
         finally:
             self._engine.abort(stream_id)

@@ -17,6 +17,7 @@ from models.text_to_semantic.network import Network
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
+from models.text_to_semantic.traffic import weights_per_step
 from models.types import Busy, EncodedReference, NotReady, Prompt, Sampling, TooLarge
 
 LEAD = 10_000
@@ -36,6 +37,7 @@ class Client:
         if isinstance(event, Exception):
             raise event
         assert isinstance(event, Finished) and event.frames == len(blocks)
+        self.finished = event
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((4, 0), np.int16)
 
 
@@ -93,6 +95,52 @@ def test_streams_draw_the_same_alone_and_in_a_crowd(make_engine, encoder: Prompt
     stats = crowd_engine.stats()
     assert stats["slots_used"] == stats["waiting"] == 0
     assert stats["prefix_cache_hits"] > 0
+
+
+def test_a_stream_says_how_it_was_served(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine(slots=2, waiting=4)
+    prompts = [Prompt("Speak. ", voice(1), Sampling(seed=i, max_new_tokens=30)) for i in range(3)]
+    clients = [Client(engine, encoder, str(i), prompt) for i, prompt in enumerate(prompts)]
+    ends = []
+    for client in clients:
+        codes = client.codes()
+        ends.append(client.finished)
+        assert client.finished.frames == codes.shape[1]
+        assert client.finished.decode_steps == codes.shape[1] - client.finished.reached_limit
+        assert 0 < client.finished.decode_seconds <= client.finished.seconds
+        assert client.finished.prompt_positions == encoder.encode(prompts[0]).values.shape[1]
+    assert 1 < max(end.batch_width for end in ends) <= 2
+    assert ends[2].queue_seconds > ends[0].queue_seconds, "the third waited for a slot"
+    assert ends[2].cached_positions == encoder.encode(prompts[0]).prefix_length > ends[0].cached_positions == 0
+    short = Client(engine, encoder, "short", Prompt("x", sampling=Sampling(seed=1, max_new_tokens=1)))
+    short.codes()
+    assert (short.finished.decode_steps, short.finished.batch_width) == (0, None)
+
+
+def test_memory_in_use_is_counted(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine(slots=1, lead=3)
+    prompt = Prompt("x", sampling=Sampling(seed=1, max_new_tokens=300))
+    client = Client(engine, encoder, "paused", prompt)
+    for _ in range(3):
+        client.events.get(timeout=30)
+    stats = engine.stats()
+    assert stats["positions_used"] == encoder.encode(prompt).values.shape[1] + 3
+    network = engine._network
+    held = sum(cache.k.nbytes + cache.v.nbytes for cache in network._caches)
+    assert stats["kv_bytes_per_position"] * network.slots * network.positions == held
+    engine.abort("paused")
+
+
+def test_weights_of_a_step_are_those_of_the_checkpoint(tiny: Path) -> None:
+    checkpoint = Checkpoint(tiny)
+    config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
+
+    def stack(prefix: str) -> int:
+        return sum(t.numel() for name, t in tensors.items() if name.startswith(prefix) and t.ndim == 2)
+
+    fast = stack("fast_layers.") + tensors["fast_output.weight"][: config.residual_codebook_size].numel()
+    slow = stack("layers.") + config.dim * (config.codebook_size + 1)
+    assert weights_per_step(config) == slow + (config.num_codebooks - 1) * fast + stack("fast_project_in")
 
 
 def test_limits_end_a_stream(make_engine, encoder: PromptEncoder) -> None:

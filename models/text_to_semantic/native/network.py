@@ -12,7 +12,7 @@ from torch import Tensor
 from models.configs import LanguageModelConfig, TransformerConfig
 from models.memory import discard
 from models.text_to_semantic.native import abi
-from models.text_to_semantic.native.packing import LANES, Packer, lazy_zeros, padded, table
+from models.text_to_semantic.native.packing import BLOCK, GROUP, LANES, PANEL, Packer, lazy_zeros, padded, table
 from models.text_to_semantic.network import TokenIds
 from models.text_to_semantic.transformer import rope_table
 from models.types import Sampling
@@ -122,6 +122,11 @@ class NativeNetwork:
     def kv_bytes_per_position(self) -> int:
         """Memory that one cached position of the slow transformer takes."""
         return self._cache.nbytes // (self.slots * self._blocks * LANES)
+
+    @property
+    def bytes_per_weight(self) -> float:
+        """Memory that one weight of a linear layer takes, with its share of a scale."""
+        return BLOCK / (GROUP * PANEL)
 
     def trace_size(self) -> int:
         """Logits of one frame: of the semantic head, then of each residual codebook."""

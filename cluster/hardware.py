@@ -29,8 +29,7 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
     own = _own_processes(own_processes) if own_processes else {}
     apple, fanless = None, False
     if system == "macos":
-        listing = subprocess.run(["sysctl", "-a"], capture_output=True, text=True, timeout=20).stdout
-        found = probe.mac(listing)
+        found = _mac()
         cpu, apple, fanless = found.cpu, found.apple, found.fanless
     elif system == "windows":
         cpu = _windows_cpu()
@@ -56,6 +55,15 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
         apple=apple,
         fanless=fanless,
     )
+
+
+def is_fanless() -> bool:
+    """Whether this machine is cooled without a fan; only Macs tell."""
+    return _system() == "macos" and _mac().fanless
+
+
+def _mac() -> probe.Mac:
+    return probe.mac(subprocess.run(["sysctl", "-a"], capture_output=True, text=True, timeout=20).stdout)
 
 
 def cgroup_limits() -> probe.Limits:

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -50,6 +51,34 @@ class Load:
     temperature: float | None
 
 
+@dataclass(slots=True)
+class Usage:
+    """What a machine did while something was watched; a figure without a sample is None."""
+
+    _loads: int = 0
+    _cpu: float = 0.0
+    _busy: list[float] = field(default_factory=lambda: [0.0, 0.0])  # samples and sum of the busiest GPU
+    gpu_peak: float | None = None
+    vram_peak: int | None = None
+
+    def add(self, load: Load) -> None:
+        self._loads, self._cpu = self._loads + 1, self._cpu + load.cpu
+        if busy := [gpu.utilization for gpu in load.gpus if gpu.utilization is not None]:
+            self._busy = [self._busy[0] + 1, self._busy[1] + max(busy)]
+            self.gpu_peak = max(self.gpu_peak or 0.0, max(busy))
+        if used := [gpu.vram_used for gpu in load.gpus if gpu.vram_used is not None]:
+            self.vram_peak = max(self.vram_peak or 0, sum(used))
+
+    @property
+    def cpu_mean(self) -> float | None:
+        return self._cpu / self._loads if self._loads else None
+
+    @property
+    def gpu_mean(self) -> float | None:
+        """Of the busiest GPU."""
+        return self._busy[1] / self._busy[0] if self._busy[0] else None
+
+
 class Monitor:
     """Samples this machine every `interval` seconds; VRAM of processes whose title starts with `own_processes` is not
     counted as held by others. The GPUs are those that CUDA_VISIBLE_DEVICES shows."""
@@ -59,6 +88,7 @@ class Monitor:
         self._cpu, self._gpus = _CpuMeter(), _GpuMeter(own_processes)
         self._temperature, self._temperature_read = None, -SLOWLY_EVERY
         self._latest: Load | None = None
+        self._watching: dict[int, Usage] = {}  # by identity
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
 
@@ -81,11 +111,23 @@ class Monitor:
             raise RuntimeError("the monitor was not started")
         return self._latest
 
+    @contextmanager
+    def watch(self) -> Iterator[Usage]:
+        """Adds every sample taken meanwhile to what it gives."""
+        usage = Usage()
+        self._watching[id(usage)] = usage
+        try:
+            yield usage
+        finally:
+            del self._watching[id(usage)]
+
     def _run(self) -> None:
         failed = False
         while not self._stopped.wait(self._interval):
             try:
-                self._latest = self._sample()
+                self._latest = load = self._sample()
+                for usage in list(self._watching.values()):
+                    usage.add(load)
             except Exception:  # a file of the system that cannot be read must not end the figures for ever
                 if not failed:
                     logger.exception("the machine's load could not be read")

@@ -12,6 +12,7 @@ from ray.serve.schema import LoggingConfig
 
 from cluster import nodes
 from cluster.plan import Footprints, Plan, PlanOptions, StagePlan, make
+from deployments import csvlog
 from deployments import settings as settings_file
 from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
 from deployments.ingress_replica import Ingress
@@ -34,10 +35,14 @@ SHUTDOWN_SECONDS = 60.0  # longer than the longest segment takes: running reques
 def build(args: dict[str, Any]) -> serve.Application:
     """The application of serve_config.yaml. Raises SettingsError, CheckpointError, PlanError before anything loads."""
     settings = settings_file.read(args)
+    if settings.csv_folder:
+        csvlog.check_folder(settings.csv_folder)
     checkpoint = Checkpoint(settings.checkpoint_path)
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
     plan = make(machines, PlanOptions(settings.device, footprints(checkpoint), settings.stages))
+    if settings.csv_folder:
+        csvlog.write_hardware(settings.csv_folder, plan.tier, machines, plan.to_dict())
     for name, stage in plan.stages.items():
         logger.info("%s on %s: %s", name, stage.device, "; ".join(stage.reasons))
     return graph(settings, checkpoint, plan)
@@ -51,14 +56,14 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Appli
     # Acknowledgements come beside the streams; streams beyond the slots and as many waiting are refused by the engine.
     text_to_semantic = _stage(
         TextToSemantic, lm, settings, ongoing=4 * lm.slots, target=TARGET_OCCUPANCY * lm.slots
-    ).bind(path, plan)
+    ).bind(path, plan, settings.csv_folder)
     vq_decoder = _stage(
         VQDecoder, plan.stages["vq_decoder"], settings, ongoing=2 * streams, target=TARGET_OCCUPANCY * streams
-    ).bind(path, plan, 2 * streams, text_to_semantic)
+    ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
     encoder = plan.stages["reference_encoder"]
     reference_encoder = _stage(
         ReferenceEncoder, encoder, settings, ongoing=4 * encoder.slots, target=2 * encoder.slots
-    ).bind(path, encoder)
+    ).bind(path, encoder, plan.tier)
     ingress = serve.deployment(
         Ingress,
         name="Ingress",

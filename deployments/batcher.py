@@ -23,7 +23,12 @@ class Batcher(Generic[Item, Result]):
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._thread = ThreadPoolExecutor(1)
         self._task: asyncio.Task[None] | None = None
-        self.widest_batch = 0
+        self.widest_batch = self.working = 0
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for the next call."""
+        return len(self._waiting)
 
     async def __call__(self, item: Item) -> Result:
         """The result for one item. Raises what `work` raised; a cancelled caller's item is left out."""
@@ -53,6 +58,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _finish(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         self.widest_batch = max(self.widest_batch, len(batch))
+        self.working = len(batch)
         try:
             results = await self.run(lambda: self._work([item for item, _ in batch]))
         except Exception as error:
@@ -60,6 +66,8 @@ class Batcher(Generic[Item, Result]):
                 if not future.done():
                     future.set_exception(error)
             return
+        finally:
+            self.working = 0
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

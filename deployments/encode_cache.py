@@ -21,7 +21,7 @@ class EncodeCache(Generic[T]):
     """The `capacity` most recently used values by content hash. For one event loop."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._values: OrderedDict[str, T] = OrderedDict()
         self._flights: dict[str, _Flight[T]] = {}
         self.hits = 0
@@ -59,6 +59,10 @@ class EncodeCache(Generic[T]):
     async def _make(self, key: str, make: Callable[[], Awaitable[T]]) -> T:
         value = await make()
         self._values[key] = value
-        while len(self._values) > self._capacity:
-            self._values.popitem(last=False)
+        self.shrink(self.capacity)
         return value
+
+    def shrink(self, entries: int) -> None:
+        """Drop the least recently used values until at most `entries` are left."""
+        while len(self._values) > entries:
+            self._values.popitem(last=False)

@@ -21,14 +21,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import CLIENT_CLOSED, answer, status_of
 from deployments.pipeline import Limits, Pipeline
-from deployments.protocols import fish, kserve, memory, openai, system
+from deployments.protocols import fish, kserve, memory, openai, system, tuning
 from models import repository
 from models.types import TooLarge, Unauthorized
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("shoal.access")
 
-OPEN_PATHS = {"/health", "/v1/health", "/v2/health/live", "/v2/health/ready"}
+# Probes and scrapers carry no key: what they read holds counts and machines, no texts and no voices.
+OPEN_PATHS = {"/health", "/metrics", "/v1/health", "/v2/health/live", "/v2/health/ready"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -39,10 +40,10 @@ def create_app(
     api_keys: Sequence[str] = (),
     send_request_id: bool = True,
 ) -> Starlette:
-    """All protocols over one pipeline. With `api_keys`, every route but the health checks asks for one of them.
+    """All protocols over one pipeline. With `api_keys`, every route but the health checks and /metrics asks for one.
     Ray Serve's proxy sends X-Request-Id by itself: there `send_request_id` is False."""
     app = Starlette(
-        routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes, *memory.routes],
+        routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes, *memory.routes, *tuning.routes],
         middleware=[Middleware(Gate, limits.body_bytes, api_keys, send_request_id)],
         exception_handlers={HTTPException: _unrouted},
     )

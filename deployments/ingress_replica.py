@@ -13,6 +13,9 @@ from deployments.ingress import create_app
 from deployments.logs import log_through_serve
 from deployments.pipeline import Limits, Pipeline
 from deployments.protocols.system import ServerInfo
+from deployments.replicas import Replicas
+from deployments.request_log import RequestLog
+from deployments.scrape import Scraper
 from deployments.settings import Settings
 from deployments.stages import RayStages
 from deployments.status import GraphStatus
@@ -37,6 +40,9 @@ class Ingress:
         log_through_serve()
         self._settings, self._plan = settings, plan
         self._status = GraphStatus(serve.get_replica_context().app_name, plan, text_to_semantic)
+        self._replicas = Replicas([text_to_semantic], [vq_decoder, reference_encoder])
+        self._scraper = Scraper(serve.get_replica_context().app_name)
+        self._log = RequestLog(plan.tier, settings.csv_folder)
         self._stages = RayStages(
             reference_encoder,
             text_to_semantic,
@@ -65,7 +71,12 @@ class Ingress:
             plan=plan.to_dict(),
             ready=self._status.ready,
             engine=self._status.engine,
+            engines=self._replicas.engines,
+            machines=self._replicas.machines,
+            clear_prefixes=self._replicas.clear_prefixes,
+            metrics=self._scraper.text,
         )
-        pipeline = Pipeline(self._stages, VoiceLibrary(settings.voices_url), limits)
+        pipeline = Pipeline(self._stages, VoiceLibrary(settings.voices_url), limits, self._log.record)
+        self._log.follow(pipeline)
         keys = [key.get_secret_value() for key in settings.api_keys]
         return create_app(pipeline, info, limits, keys, send_request_id=False)  # Serve sends one itself

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from deployments.encode_cache import EncodeCache
+from deployments.stats import Origin, RequestStats, RequestWatch, SegmentStats
 from deployments.voices import VoiceLibrary, check_id
 from models.fish_speech import text as texts
 from models.fish_speech.normalize import normalize
@@ -46,14 +48,16 @@ class Stages(Protocol):
     async def encode(self, audio: bytes) -> EncodedAudio:
         """A recording in any container -> its codes. Raises NotAudio, TooLarge, Busy, NotReady."""
 
-    def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
-        """Float32 PCM blocks of one segment; closing or cancelling the generator stops the work on every stage."""
+    def speak(self, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+        """Float32 PCM blocks of one segment, before them where they come from, after them how they were made; closing
+        or cancelling the generator stops the work on every stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may ask for. `tier_text_chars` is where `on_long_text=truncate` cuts; `segments_ahead` segments
-    of a text run side by side, each at most `lead_blocks` PCM blocks ahead of its listener."""
+    of a text run side by side, each of at most `segment_chars` and at most `lead_blocks` PCM blocks ahead of its
+    listener."""
 
     body_bytes: int = 64 * 2**20
     text_chars: int = 50_000
@@ -63,6 +67,7 @@ class Limits:
     segments_ahead: int = 4
     lead_blocks: int = 32
     first_segment_chars: int = 100
+    segment_chars: int = 300
     encode_cache: int = 64
 
 
@@ -70,13 +75,19 @@ class Speech:
     """Audio being made. The first block exists already: what can be refused was refused before this object."""
 
     def __init__(
-        self, headers: dict[str, str], sample_rate: int, first: np.ndarray, rest: AsyncGenerator[np.ndarray, None]
+        self,
+        headers: dict[str, str],
+        sample_rate: int,
+        first: np.ndarray,
+        rest: AsyncGenerator[np.ndarray, None],
+        watch: RequestWatch,
     ) -> None:
         self.headers = headers
         self.sample_rate = sample_rate
         self.samples = 0
         self._first = first
         self._rest = rest
+        self._watch = watch
 
     async def blocks(self) -> AsyncGenerator[np.ndarray, None]:
         """Float32 PCM blocks in [-1, 1], in order; once. `samples` counts what was taken."""
@@ -85,29 +96,59 @@ class Speech:
             while block is not None:
                 self.samples += len(block)
                 yield block
+                asked = time.perf_counter()
                 block = await anext(self._rest, None)
+                if block is not None:
+                    self._watch.heard(len(block) / self.sample_rate, asked)
+            self._watch.end()
+        except Exception as error:
+            self._watch.end(error)
+            raise
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
         """Stop the work on every stage; harmless when it is finished."""
+        self._watch.end(Gone("The client left."))
         await self._rest.aclose()
 
 
 class Pipeline:
-    def __init__(self, stages: Stages, voices: VoiceLibrary, limits: Limits) -> None:
+    """`record` is told of every request once, when it is over."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        voices: VoiceLibrary,
+        limits: Limits,
+        record: Callable[[RequestStats], None] = lambda stats: None,
+    ) -> None:
         self.stages = stages
         self.voices = voices
         self.limits = limits
         self.encoded = EncodeCache(limits.encode_cache)
+        self.running = 0
+        self._record = record
 
     async def open(self, request: SynthesisRequest) -> Speech:
         """Start speaking; returns with the first block made.
 
         Raises InvalidRequest, Unsayable, TooLarge, VoiceNotFound, NotAudio, Busy, NotReady, OutOfMemory.
         """
+        watch = RequestWatch(RequestStats(len(request.text), request.streaming), self._over)
+        self.running += 1
+        try:
+            return await self._open(request, watch)
+        except BaseException as error:
+            watch.end(error)
+            raise
+
+    async def _open(self, request: SynthesisRequest, watch: RequestWatch) -> Speech:
+        stats = watch.stats
         segments, headers = await asyncio.to_thread(segment, request, self.limits)
-        references = await self._references(request)
+        stats.segments = len(segments)
+        references = await self._references(request, watch)
+        stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
         notes = [note for reference in references for note in reference.notes]
         if notes:
             headers["X-Reference-Note"] = header_text(" ".join(notes))
@@ -116,12 +157,19 @@ class Pipeline:
             Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
             for i, text in enumerate(segments)
         ]
-        rest = self._speak(prompts)
+        rest = self._speak(prompts, stats)
         try:
             first = await anext(rest)
         except StopAsyncIteration:
             raise Unsayable("The model made no sound for this text; add words, or try another seed.") from None
-        return Speech(headers, self.stages.sample_rate, first, rest)
+        watch.heard(len(first) / self.stages.sample_rate)
+        if stats.origin:
+            headers |= {"X-Device": stats.origin.device, "X-Precision": stats.origin.weights}
+        return Speech(headers, self.stages.sample_rate, first, rest, watch)
+
+    def _over(self, stats: RequestStats) -> None:
+        self.running -= 1
+        self._record(stats)
 
     async def add_voice(self, voice_id: str, audio: bytes, text: str) -> tuple[str, ...]:
         """Register a voice, encoded at once: a bad recording is refused here, and no request waits for it later.
@@ -132,31 +180,35 @@ class Pipeline:
         await asyncio.to_thread(self.voices.put_codes, voice, self.stages.codec_key, encoded.codes)
         return encoded.notes
 
-    async def _references(self, request: SynthesisRequest) -> tuple[EncodedReference, ...]:
+    async def _references(self, request: SynthesisRequest, watch: RequestWatch) -> tuple[EncodedReference, ...]:
         if request.voice is not None:
             if request.references:
                 raise InvalidRequest("Give either a registered voice or reference recordings, not both.")
-            return (await self._voice(request.voice),)
+            return (await self._voice(request.voice, watch),)
+        if not request.references:
+            return ()
         if len(request.references) > self.limits.references:
             raise InvalidRequest(f"At most {self.limits.references} references, got {len(request.references)}.")
-        return tuple(await asyncio.gather(*map(self._encode, request.references)))
+        with watch.encoding():
+            return tuple(await asyncio.gather(*map(self._encode, request.references)))
 
     async def _encode(self, reference: Reference) -> EncodedReference:
         encoded = await self.encoded.get(reference.key, lambda: self.stages.encode(reference.audio))
         return EncodedReference(encoded.codes, texts.defuse(reference.text), encoded.notes)
 
-    async def _voice(self, voice_id: str) -> EncodedReference:
+    async def _voice(self, voice_id: str, watch: RequestWatch) -> EncodedReference:
         """A registered voice's codes: stored ones, else encoded now and stored for good."""
         key = self.stages.codec_key
         voice = await asyncio.to_thread(self.voices.get, voice_id)
         codes = await asyncio.to_thread(self.voices.codes, voice, key)
         if codes is not None:
             return EncodedReference(codes, texts.defuse(voice.text))
-        encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
+        with watch.encoding():
+            encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
         await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)
         return encoded
 
-    async def _speak(self, prompts: list[Prompt]) -> AsyncGenerator[np.ndarray, None]:
+    async def _speak(self, prompts: list[Prompt], stats: RequestStats) -> AsyncGenerator[np.ndarray, None]:
         """All prompts' blocks in order. The first runs alone until it sounds: nothing competes with the first audio,
         and the others find its voice prefix cached."""
         waiting = deque(prompts)
@@ -171,10 +223,13 @@ class Pipeline:
             sounding = False
             while running:
                 while (block := await running[0].next()) is not None:
+                    stats.origin = stats.origin or running[0].origin
                     sounding = True
                     start(self.limits.segments_ahead, patient=True)
                     yield block
-                await running.popleft().aclose()
+                spoken = running.popleft()
+                stats.ended += [spoken.ended] if spoken.ended else []
+                await spoken.aclose()
                 start(self.limits.segments_ahead if sounding else 1, patient=sounding)
         finally:
             await asyncio.gather(*(utterance.aclose() for utterance in running))
@@ -190,6 +245,8 @@ class _Utterance:
         self._patient = patient
         self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue(lead)
         self._closing = False
+        self.origin: Origin | None = None
+        self.ended: SegmentStats | None = None
         self._task = asyncio.create_task(self._run())
 
     async def next(self) -> np.ndarray | None:
@@ -220,6 +277,12 @@ class _Utterance:
             try:
                 async with aclosing(self._stages.speak(self._prompt)) as blocks:
                     async for block in blocks:
+                        if isinstance(block, Origin):
+                            self.origin = block
+                            continue
+                        if isinstance(block, SegmentStats):
+                            self.ended = block
+                            continue
                         self._patient = False
                         if len(block):
                             await self._made.put(block)
@@ -248,8 +311,9 @@ def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[
         headers["X-Truncated-Text-Length"] = str(len(text))
     if request.normalize:
         text = normalize(text)
-    first = min(request.chunk_length, limits.first_segment_chars) if request.streaming else request.chunk_length
-    pieces = texts.split(texts.defuse(text), request.chunk_length, first)
+    length = min(request.chunk_length, limits.segment_chars)
+    first = min(length, limits.first_segment_chars) if request.streaming else length
+    pieces = texts.split(texts.defuse(text), length, first)
     # A piece of dots alone has nothing to say, and an untrained silence could last a whole segment.
     segments = [piece for piece in pieces if texts.sayable(piece)]
     if not segments:

@@ -9,6 +9,8 @@ import numpy as np
 from cluster.plan import StagePlan
 from deployments.batcher import Batcher
 from deployments.replica import dtype_of, prepare
+from deployments.stats import MachineLoad, StageLoad
+from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
 from models.memory import release
 from models.reference_encoder import audio
@@ -18,7 +20,7 @@ from models.reference_encoder.encoder import ReferenceEncoder as Network
 class ReferenceEncoder:
     """One replica; ready when it has encoded once."""
 
-    def __init__(self, checkpoint: str, plan: StagePlan) -> None:
+    def __init__(self, checkpoint: str, plan: StagePlan, tier: str) -> None:
         prepare(plan)
         source = Checkpoint(checkpoint)
         self._config = source.codec_config
@@ -26,9 +28,17 @@ class ReferenceEncoder:
         network = Network(self._config, tensors, plan.device, dtype_of(plan))
         release(tensors)
         network.encode([np.zeros(self._config.sample_rate, np.float32)])
-        self._encode = Batcher(network.encode, plan.slots)
+        self._encode, self._slots = Batcher(network.encode, plan.slots), plan.slots
+        self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
 
     async def encode(self, recording: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         """Codes (num_codebooks, frames) int16, and notes for the caller. Raises NotAudio, TooLarge."""
         loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate)
         return await self._encode(loaded.waveform), loaded.notes
+
+    async def machine(self) -> MachineLoad:
+        """This replica's machine, and how it fares."""
+        return self._telemetry.machine()
+
+    def _load(self) -> StageLoad:
+        return StageLoad(self._slots, self._encode.working, self._encode.waiting)

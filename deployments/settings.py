@@ -37,6 +37,12 @@ class AutoscalingSettings(_Strict):
     look_back_s: Annotated[float, Field(gt=10, allow_inf_nan=False)] = 15.0  # Ray samples every 10 s at most
 
 
+class MonitoringSettings(_Strict):
+    """`csv` is the folder for CSV logs, or null for none."""
+
+    csv: str | None = None
+
+
 class Settings(_Strict):
     """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage."""
 
@@ -46,6 +52,7 @@ class Settings(_Strict):
     stages: dict[str, dict[str, Any]] = {}
     limits: LimitSettings = LimitSettings()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
     api_keys: tuple[SecretStr, ...] = ()
 
@@ -57,6 +64,10 @@ class Settings(_Strict):
     def voices_url(self) -> str:
         """An fsspec address; a plain path is taken from the project's folder."""
         return self.voices if "://" in self.voices else str(ROOT / Path(self.voices).expanduser())
+
+    @property
+    def csv_folder(self) -> Path | None:
+        return ROOT / Path(self.monitoring.csv).expanduser() if self.monitoring.csv else None
 
 
 _ENVIRONMENT = ("checkpoint", "device", "voices")
@@ -84,7 +95,7 @@ def _fault(fault: Any) -> str:
     where = ".".join(path)
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, got {fault['input']!r}"
-    sections = {"limits": LimitSettings, "autoscaling": AutoscalingSettings}
+    sections = {"limits": LimitSettings, "autoscaling": AutoscalingSettings, "monitoring": MonitoringSettings}
     model = sections.get(path[0], Settings) if len(path) > 1 else Settings
     valid = [name for name in model.model_fields if name != "api_keys"]
     return f"unknown key {where!r}{did_you_mean(path[-1], valid)}"

@@ -12,6 +12,7 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentHandle
 
 from deployments.pipeline import EncodedAudio
+from deployments.stats import Origin, SegmentStats
 from models.types import Busy, Gone, NotReady, Prompt
 
 ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
@@ -42,7 +43,7 @@ class RayStages:
             codes, notes = await self._encode.remote(audio)
         return EncodedAudio(codes, notes)
 
-    async def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+    async def speak(self, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         stream_id = uuid.uuid4().hex
         blocks = self._stream.remote(stream_id, prompt)
         replica = ""
@@ -50,10 +51,11 @@ class RayStages:
         try:
             with _translated():
                 async for block in blocks:
-                    if isinstance(block, str):
-                        replica = block
-                        continue
                     yield block
+                    if isinstance(block, Origin):
+                        replica = block.replica
+                    if not isinstance(block, np.ndarray):
+                        continue
                     frames += len(block) // self._frame_length
                     if frames - acknowledged >= ACKNOWLEDGE_EVERY:
                         acknowledged = frames

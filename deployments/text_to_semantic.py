@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import numpy as np
 from ray import serve
@@ -10,12 +11,14 @@ from ray import serve
 from cluster import memory
 from cluster.plan import Plan
 from deployments.replica import dtype_of, prepare
+from deployments.stats import Generated, MachineLoad, Origin, StageLoad, Use
+from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.load import load_engine
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.streaming import blocks, submit
-from models.types import Prompt
+from models.types import Finished, Prompt
 
 LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
 
@@ -40,24 +43,32 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int) -> tuple[PromptE
 class TextToSemantic:
     """One replica; ready when it has spoken once."""
 
-    def __init__(self, checkpoint: str, plan: Plan) -> None:
-        prepare(plan.stages["text_to_semantic"])
+    def __init__(self, checkpoint: str, plan: Plan, csv: Path | None) -> None:
+        stage = plan.stages["text_to_semantic"]
+        prepare(stage)
         source = Checkpoint(checkpoint)
         lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
         self._encoder, self._engine = load_planned(source, plan, lead)
         self._blocks = plan.first_block, plan.block
-        self._replica = serve.get_replica_context().replica_id.unique_id
+        replica = serve.get_replica_context().replica_id.unique_id
+        self._origin = Origin(replica, stage.device, stage.precision, stage.quantization, self._engine.compiled)
+        self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval=0.1)
 
-    async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[str | np.ndarray, None]:
-        """First this replica's id, then blocks of codes (num_codebooks, n) int16 as they are generated.
+    async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | Generated, None]:
+        """First where the stream comes from, then blocks of codes (num_codebooks, n) int16 as they are generated, then
+        how it was served.
 
         Raises Busy, TooLarge, NotReady. Closing the generator frees the slot before the next step.
         """
         events = await submit(self._engine, self._encoder, stream_id, prompt)
         try:
-            yield self._replica
-            async for codes in blocks(events, *self._blocks):
-                yield codes
+            with self._telemetry.monitor.watch() as usage:
+                yield self._origin
+                async for codes in blocks(events, *self._blocks):
+                    if isinstance(codes, Finished):
+                        yield Generated(codes, self._engine.bytes_per_step, Use.of(usage))
+                    else:
+                        yield codes
         finally:
             self._engine.abort(stream_id)
 
@@ -68,6 +79,28 @@ class TextToSemantic:
     async def stats(self) -> dict[str, int]:
         """Counters and gauges of this replica's engine, and the bytes of RAM that it may still claim."""
         return self._engine.stats() | {"memory_claimable": memory.claimable()}
+
+    async def machine(self) -> MachineLoad:
+        """This replica's machine, and how it fares."""
+        return self._telemetry.machine()
+
+    def _load(self) -> StageLoad:
+        stats = self._engine.stats()
+        held = {
+            name: stats[name] * stats["kv_bytes_per_position"] for name in ("positions_used", "prefix_cache_positions")
+        }
+        return StageLoad(
+            slots=stats["slots"],
+            slots_used=stats["slots_used"],
+            waiting=stats["waiting"],
+            kv_bytes={"slots": held["positions_used"], "prefixes": held["prefix_cache_positions"]},
+            cache_hits=stats["prefix_cache_hits"],
+            cache_misses=stats["prefix_cache_misses"],
+        )
+
+    async def clear_prefixes(self, halve: bool) -> None:
+        """Forget what is kept of voices; `halve` also halves the room for them until the replica is replaced."""
+        self._engine.clear_prefixes(halve)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What the autoscaling policy looks at: slots that are taken or waited for."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import numpy as np
 from ray.serve.handle import DeploymentHandle
@@ -10,17 +12,22 @@ from ray.serve.handle import DeploymentHandle
 from cluster.plan import Plan
 from deployments.batcher import Batcher
 from deployments.replica import dtype_of, prepare
+from deployments.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
+from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
 from models.memory import release
 from models.text_to_semantic.blocks import ramp
 from models.types import Prompt
+from models.vq_decoder.decoder import Stream
 from models.vq_decoder.decoder import VQDecoder as Network
 
 
 class VQDecoder:
     """One replica; ready when it has decoded once. Its streams' states live here from first to last block."""
 
-    def __init__(self, checkpoint: str, plan: Plan, streams: int, text_to_semantic: DeploymentHandle) -> None:
+    def __init__(
+        self, checkpoint: str, plan: Plan, streams: int, text_to_semantic: DeploymentHandle, csv: Path | None
+    ) -> None:
         stage = plan.stages["vq_decoder"]
         prepare(stage)
         source = Checkpoint(checkpoint)
@@ -28,25 +35,50 @@ class VQDecoder:
         self._network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
         release(tensors)
         self._network.warm_up(ramp(plan.first_block, plan.block))
-        self._decode = Batcher(self._network.decode, stage.slots)
+        self._decode = Batcher(self._decode_batch, stage.slots)
         self._generate = text_to_semantic.options(stream=True).generate
+        self._device, self._streams, self._open = stage.device, streams, 0
+        self._telemetry = Telemetry("vq_decoder", stage.device, plan.tier, csv, self._load)
 
-    async def stream(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[str | np.ndarray, None]:
-        """First the id of the text-to-semantic replica, then float32 PCM blocks (samples,).
+    async def stream(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+        """First where the codes come from, then float32 PCM blocks (samples,), then how the segment was made.
 
         Raises what text-to-semantic raises. Closing the generator stops the work there too.
         """
         blocks = self._generate.remote(stream_id, prompt)
-        stream = None
+        stream, codebooks, widths, seconds = None, 0, [], 0.0
         try:
             async for block in blocks:
-                if isinstance(block, str):
+                if isinstance(block, Origin):
                     yield block
                     continue
+                if isinstance(block, Generated):
+                    shape = codebooks, 0 if stream is None else stream.position
+                    width = sum(widths) / len(widths) if widths else None
+                    yield SegmentStats(block, self._device, shape, seconds, width)
+                    continue
+                began = time.perf_counter()
                 if stream is None:
                     stream = await self._decode.run(self._network.open)
-                yield await self._decode((stream, block))
+                    self._open += 1
+                pcm, width = await self._decode((stream, block))
+                seconds += time.perf_counter() - began
+                widths.append(width)
+                codebooks = len(block)
+                yield pcm
         finally:
             blocks.cancel()
             if stream is not None:
+                self._open -= 1
                 self._decode.later(stream.close)
+
+    def _decode_batch(self, batch: list[tuple[Stream, np.ndarray]]) -> list[tuple[np.ndarray, int]]:
+        """PCM of each block, and how many were decoded together."""
+        return [(pcm, len(batch)) for pcm in self._network.decode(batch)]
+
+    async def machine(self) -> MachineLoad:
+        """This replica's machine, and how it fares."""
+        return self._telemetry.machine()
+
+    def _load(self) -> StageLoad:
+        return StageLoad(self._streams, self._open, self._decode.waiting)

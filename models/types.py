@@ -97,6 +97,26 @@ class SynthesisRequest:
     on_long_text: str = "split"
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a stream of codes: `frames` were generated, and it ended by itself or at its limit.
+
+    It waited `queue_seconds` for a slot and held it for `seconds`; `cached_positions` of its prompt were not computed.
+    After the first frame it took part in `decode_steps` in `decode_seconds`, `batch_width` streams a step on average
+    (None without a step).
+    """
+
+    frames: int
+    reached_limit: bool
+    queue_seconds: float
+    seconds: float
+    prompt_positions: int
+    cached_positions: int
+    decode_steps: int
+    decode_seconds: float
+    batch_width: float | None
+
+
 class ShoalError(Exception):
     """Anything a caller should be told. The HTTP status of each kind is decided once, in deployments/errors.py."""
 

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# What S1 was trained to speak, by ISO 639-1.
+SPOKEN = {
+    "en": "English", "zh": "Chinese", "ja": "Japanese", "ko": "Korean", "fr": "French", "de": "German",
+    "es": "Spanish", "pl": "Polish", "ru": "Russian", "it": "Italian", "pt": "Portuguese", "ar": "Arabic",
+    "hi": "Hindi", "tr": "Turkish",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Language:

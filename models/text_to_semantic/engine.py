@@ -17,32 +17,12 @@ from models.text_to_semantic.network import EncodedPrompt, Network, Readback, st
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
 from models.text_to_semantic.traffic import weights_per_step
-from models.types import InvalidRequest, NotReady, OutOfMemory, Sampling, TooLarge
+from models.types import Finished, InvalidRequest, NotReady, OutOfMemory, Sampling, TooLarge
 
 logger = logging.getLogger(__name__)
 
 MEMORY_AGAIN = 0.1  # seconds until memory is looked at again, with streams that wait for it and none that runs
 STALLED_AFTER = 60.0  # seconds without a finished step, with work to do, that mean the loop is stuck
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of a stream: `frames` were generated, and it ended by itself or at its limit.
-
-    It waited `queue_seconds` for a slot and held it for `seconds`; `cached_positions` of its prompt were not computed.
-    After the first frame it took part in `decode_steps` in `decode_seconds`, `batch_width` streams a step on average
-    (None without a step).
-    """
-
-    frames: int
-    reached_limit: bool
-    queue_seconds: float
-    seconds: float
-    prompt_positions: int
-    cached_positions: int
-    decode_steps: int
-    decode_seconds: float
-    batch_width: float | None
 
 
 Event = np.ndarray | Finished | Exception
@@ -106,6 +86,7 @@ class Engine:
         self._stopping = False
         self._last_step = time.monotonic()
         self.frames = self.steps = self.widest_batch = 0
+        self.compiled = network.compiled
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
         self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
         self._thread.start()
@@ -147,6 +128,16 @@ class Engine:
 
         self._command(command)
 
+    def clear_prefixes(self, halve: bool) -> None:
+        """Forget every voice's prefix before the next step; `halve` also halves the room for them from then on."""
+
+        def command() -> None:
+            self._prefixes.shrink(0)
+            if halve:
+                self._prefixes.capacity //= 2
+
+        self._command(command)
+
     def stop(self) -> None:
         """End the thread; streams still running get NotReady."""
         with self._wake:
@@ -175,6 +166,7 @@ class Engine:
             "widest_batch": self.widest_batch,
             "prefix_cache_voices": len(self._prefixes),
             "prefix_cache_positions": self._prefixes.positions,
+            "prefix_cache_capacity": self._prefixes.capacity,
             "prefix_cache_hits": self._prefixes.hits,
             "prefix_cache_misses": self._prefixes.misses,
         }

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.configs import LanguageModelConfig
-from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import Quantization
 from models.text_to_semantic.native import build as native
 from models.text_to_semantic.native.network import NativeNetwork
@@ -19,7 +19,7 @@ from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
-from models.types import Prompt, Sampling
+from models.types import Finished, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 

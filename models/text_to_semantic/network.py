@@ -86,6 +86,7 @@ class Network:
         self.dtype, self.device = dtype, torch.device(device)
         self._quantization, self._upstream_penalty = quantization, upstream_penalty
         self._run_step: compiled.Step = self._step_of
+        self.compiled = False
 
         def block(prefix: str, settings: object) -> list[Block]:
             return [Block(settings, tensors, f"{prefix}.{i}.", quantization, like) for i in range(settings.n_layer)]
@@ -192,6 +193,7 @@ class Network:
         """Compile the decode step and run it for every bucket, before the first request. Raises what compilers raise;
         the step then stays as it was."""
         self._run_step = compiled.step(self._step_of, self.slots, self.positions, self.device)
+        self.compiled = True
 
     def _step_of(self, rows: int, context: int) -> Tensor:
         slots = slice(0, rows)

@@ -13,7 +13,7 @@ class PrefixCache:
     the room of a few long ones."""
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._entries: OrderedDict[str, tuple[Prefix, int]] = OrderedDict()
         self.positions = 0
         self.hits = 0
@@ -34,13 +34,13 @@ class PrefixCache:
 
     def wants(self, key: str, positions: int) -> bool:
         """Whether a prefix is not here and could be."""
-        return key not in self._entries and positions <= self._capacity
+        return key not in self._entries and positions <= self.capacity
 
     def put(self, key: str, prefix: Prefix, positions: int) -> None:
         """Keep a prefix that is wanted, dropping the least recently used beyond the capacity."""
         self._entries[key] = prefix, positions
         self.positions += positions
-        self.shrink(self._capacity)
+        self.shrink(self.capacity)
 
     def shrink(self, positions: int) -> None:
         """Drop the least recently used voices until at most `positions` are left."""

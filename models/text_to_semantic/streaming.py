@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from models.text_to_semantic.blocks import block_sizes
-from models.text_to_semantic.engine import Engine, Event, Finished
+from models.text_to_semantic.engine import Engine, Event
 from models.text_to_semantic.prompt import PromptEncoder
-from models.types import Prompt
+from models.types import Finished, Prompt
 
 
 async def submit(engine: Engine, encoder: PromptEncoder, stream_id: str, prompt: Prompt) -> asyncio.Queue[Event]:

@@ -14,9 +14,8 @@ from deployments.replica import dtype_of
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.blocks import ramp
-from models.text_to_semantic.engine import Finished
 from models.text_to_semantic.streaming import blocks, submit
-from models.types import NotReady, Prompt
+from models.types import Finished, NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
 
 

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from models.configs import LanguageModelConfig
-from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.network import EncodedPrompt, Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler
-from models.types import Sampling
+from models.types import Finished, Sampling
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure
 

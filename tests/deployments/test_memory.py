@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from cluster import memory
-from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network import EncodedPrompt
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler
-from models.types import OutOfMemory, Sampling
+from models.types import Finished, OutOfMemory, Sampling
 from tests.models.test_native import IDS, SMALL, prompt, weights
 
 if reason := build.available():

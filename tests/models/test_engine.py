@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint
-from models.text_to_semantic.engine import Engine, Finished
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import make_linear
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
 from models.text_to_semantic.traffic import weights_per_step
-from models.types import Busy, EncodedReference, NotReady, Prompt, Sampling, TooLarge
+from models.types import Busy, EncodedReference, Finished, NotReady, Prompt, Sampling, TooLarge
 
 LEAD = 10_000
 

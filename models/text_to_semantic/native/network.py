@@ -45,7 +45,7 @@ class NativeNetwork:
         self.config, self.ids = config, ids
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
         self.end = config.codebook_size
-        self.device = torch.device("cpu")
+        self.device, self.compiled = torch.device("cpu"), False  # by torch, that is
         self._active = [False] * slots
         self._library = abi.functions(flags)
         self._keep: list[object] = []  # what the kernels point into

@@ -1,0 +1,51 @@
+"""Questions to every replica of the stages at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ray.serve.exceptions import DeploymentUnavailableError
+from ray.serve.handle import DeploymentHandle
+
+from deployments.stats import MachineLoad
+
+ASK_EVERY = 1.0  # seconds
+ANSWER_WITHIN = 3.0  # seconds
+
+
+class Replicas:
+    """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers."""
+
+    def __init__(self, text_to_semantic: Sequence[DeploymentHandle], others: Sequence[DeploymentHandle]) -> None:
+        self._text_to_semantic, self._others = text_to_semantic, others
+        self._asked = -ASK_EVERY
+        self._machines: list[MachineLoad] = []
+
+    async def machines(self) -> list[MachineLoad]:
+        """The load of every machine that runs a stage, each once."""
+        if time.monotonic() - self._asked >= ASK_EVERY:
+            found: list[MachineLoad] = await self._ask([*self._others, *self._text_to_semantic], "machine")
+            self._machines = list({each.node: each for each in found}.values())
+            self._asked = time.monotonic()
+        return self._machines
+
+    async def engines(self) -> list[dict[str, int]]:
+        """The counters of every text-to-semantic replica."""
+        return await self._ask(self._text_to_semantic, "stats")
+
+    async def clear_prefixes(self, halve: bool) -> None:
+        """Let every text-to-semantic replica forget what it keeps of voices."""
+        await self._ask(self._text_to_semantic, "clear_prefixes", halve)
+
+    async def _ask(self, stages: Sequence[DeploymentHandle], method: str, *args: Any) -> list[Any]:
+        answers = await asyncio.gather(*(self._broadcast(stage, method, *args) for stage in stages))
+        return [answer for stage in answers for answer in stage if not isinstance(answer, Exception)]
+
+    async def _broadcast(self, stage: DeploymentHandle, method: str, *args: Any) -> list[Any]:
+        try:
+            return await stage.broadcast(method, *args).results_async(timeout_s=ANSWER_WITHIN, return_exceptions=True)
+        except (DeploymentUnavailableError, TimeoutError):
+            return []

@@ -34,6 +34,7 @@ def free_port() -> int:
 @contextmanager
 def local_ray() -> Iterator[str]:
     """Ray and Serve on this machine; gives Serve's address."""
+    os.environ |= {"RAY_metrics_report_interval_ms": "1000"}  # as often as Ray reports at most
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "SHOAL_API_KEYS": ""}
     os.environ |= {f"RAY_SERVE_{who}_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5" for who in ("REPLICA", "HANDLE")}
     ray.init(

@@ -196,7 +196,7 @@ def _changed(args: dict) -> dict:
 def test_the_configuration_names_every_knob() -> None:
     args = yaml.safe_load(CONFIG)["applications"][0]["args"]
     assert args.keys() == Settings.model_fields.keys() - {"api_keys"}
-    for section in ("limits", "autoscaling"):
+    for section in ("limits", "autoscaling", "monitoring"):
         assert args[section].keys() == type(getattr(Settings(), section)).model_fields.keys()
 
 

@@ -11,6 +11,8 @@ import av
 import httpx
 import pytest
 
+from tests.graph import eventually
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -54,10 +56,15 @@ def test_the_examples_speak(graph: str, voice: None, tmp_path: Path) -> None:
         (tmp_path / "sdk.mp3").unlink()
 
 
-def test_every_route_in_the_table_answers(graph: str) -> None:
-    for path in ("/health", "/v1/models", "/v1/references/list", "/v2", "/v2/health/ready"):
-        assert f"`{path}" in README or path.split("/")[1] in README
-        assert httpx.get(graph + path, timeout=30).status_code == 200, path
+PATHS = ["/health", "/system-status", "/emotions", "/languages", "/metrics"]
+PATHS += ["/v1/models", "/v1/references/list", "/v2", "/v2/health/ready"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_route_in_the_table_answers(graph: str, path: str) -> None:
+    assert f"{path}`" in README or path.split("/")[1] in ("v1", "v2")
+    # The agents of Ray hear of a new graph within some seconds.
+    eventually(lambda: httpx.get(graph + path, timeout=30).status_code, lambda status: status == 200)
 
 
 def test_what_it_names_is_there() -> None:

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 
 from deployments.pipeline import Pipeline
+from deployments.stats import Playback
 from deployments.voices import VoiceLibrary
 from models.checkpoint import Checkpoint
 from models.types import Sampling, SynthesisRequest
@@ -60,16 +61,13 @@ Speak = Callable[[str, str, int, int], AsyncIterator[int]]
 async def hear(speak: Speak, sample_rate: int, number: int, frames: int) -> Heard:
     """Request number `number`, which decides text, voice and seed, of `frames` frames. Raises what `speak` raises."""
     began = time.perf_counter()
-    first = played = 0.0
-    samples = late = 0
+    first, samples, playback = 0.0, 0, Playback()
     async for count in speak(text(number), f"voice-{number % VOICES}", frames, number):
         now = time.perf_counter() - began
-        if not samples:
-            first = played = now
-        late += now > played
-        played = max(played, now) + count / sample_rate
+        first = first or now
+        playback.heard(now, count / sample_rate)
         samples += count
-    return Heard(first, time.perf_counter() - began, samples / sample_rate, late)
+    return Heard(first, time.perf_counter() - began, samples / sample_rate, playback.late_blocks)
 
 
 def text(number: int) -> str:

@@ -11,7 +11,7 @@ import pynvml
 import pytest
 
 from cluster import hardware, monitor
-from cluster.monitor import GpuLoad, Load, Monitor
+from cluster.monitor import GpuLoad, Load, Monitor, Usage
 from cluster.probe import Limits
 from tests.graph import eventually
 
@@ -178,6 +178,29 @@ def test_the_best_sensor_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert monitor._temperature() == 64.5
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {})
     assert monitor._temperature() is None
+
+
+def test_what_was_watched_is_summed_up() -> None:
+    usage = Usage()
+    assert usage.cpu_mean is usage.gpu_mean is usage.gpu_peak is usage.vram_peak is None
+    for cpu, busy, used in ((10.0, (20.0, 50.0), (GIB, GIB)), (30.0, (None, 90.0), (3 * GIB, None)), (20.0, (), ())):
+        gpus = tuple(GpuLoad(i, b, None, u) for i, (b, u) in enumerate(zip(busy, used, strict=True)))
+        usage.add(Load(cpu, 10.0, GIB, gpus, None, None))
+    assert (usage.cpu_mean, usage.gpu_mean, usage.gpu_peak, usage.vram_peak) == (20.0, 70.0, 90.0, 3 * GIB)
+
+
+def test_only_what_is_watched_is_added() -> None:
+    watch = Monitor(interval=0.01)
+    watch.start()
+    try:
+        with watch.watch() as usage:
+            eventually(lambda: usage.cpu_mean, lambda mean: mean is not None)
+        seen = usage._loads
+        last = watch.latest()
+        eventually(watch.latest, lambda load: load is not last)
+        assert usage._loads <= seen + 1
+    finally:
+        watch.stop()
 
 
 def test_a_sample_that_fails_does_not_end_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:

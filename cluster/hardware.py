@@ -7,7 +7,6 @@ import platform
 import socket
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -81,7 +80,8 @@ def memory(limits: probe.Limits) -> tuple[int, int]:
 
 def _read(path: str) -> str | None:
     try:
-        return Path(path).read_text(errors="replace")
+        with open(path, errors="replace") as file:  # without Path: the monitor reads twenty files every 100 ms
+            return file.read()
     except OSError:
         return None
 

@@ -17,7 +17,8 @@ WIDTHS = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0,
 
 
 class RequestMetrics:
-    """Of an ingress replica: the speech requests that it has answered, and its cache of encoded references."""
+    """Of an ingress replica: the speech requests that it has answered, and its cache of encoded references. `tier` is
+    what it plans for; a request's own is that of the replica that spoke."""
 
     def __init__(self, tier: str) -> None:
         self._tier = tier
@@ -42,7 +43,8 @@ class RequestMetrics:
 
     def observe(self, stats: RequestStats) -> None:
         """Count one request that is over."""
-        labels = {"device": stats.origin.device if stats.origin else "", "tier": self._tier}
+        origin = stats.origin
+        labels = {"device": origin.device, "tier": origin.tier} if origin else {"device": "", "tier": self._tier}
         self._requests.inc(1, {"status": str(stats.status), **labels})
         if stats.ttfa_seconds is not None:
             self._ttfa.observe(stats.ttfa_seconds, labels)

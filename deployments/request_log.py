@@ -64,7 +64,7 @@ def row(stats: RequestStats, tier: str) -> dict[str, Cell]:
         "rtf": stats.rtf,
         "underrun_seconds": stats.underrun_seconds,
         **_stages(stats.ended if stats.error is None else []),
-        "tier": tier,
+        "tier": origin.tier if origin else tier,
         "device": origin.device if origin else None,
         "precision": origin.precision if origin else None,
         "quantization": origin.quantization if origin else None,

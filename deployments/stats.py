@@ -17,9 +17,10 @@ from models.types import Finished, Gone
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The text-to-semantic replica that a stream comes from: the stream's first item."""
+    """The text-to-semantic replica that a stream comes from, and how it runs: the stream's first item."""
 
     replica: str
+    tier: str
     device: str
     precision: str
     quantization: str

@@ -51,7 +51,9 @@ class TextToSemantic:
         self._encoder, self._engine = load_planned(source, plan, lead)
         self._blocks = plan.first_block, plan.block
         replica = serve.get_replica_context().replica_id.unique_id
-        self._origin = Origin(replica, stage.device, stage.precision, stage.quantization, self._engine.compiled)
+        self._origin = Origin(
+            replica, plan.tier, stage.device, stage.precision, stage.quantization, self._engine.compiled
+        )
         self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval=0.1)
 
     async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | Generated, None]:

@@ -10,7 +10,8 @@ import psutil
 import pynvml
 import pytest
 
-from cluster import hardware, monitor
+from cluster import gpu_meter, hardware, monitor
+from cluster.gpu_meter import GpuMeter
 from cluster.monitor import GpuLoad, Load, Monitor, Usage
 from cluster.probe import Limits
 from tests.graph import eventually
@@ -55,8 +56,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
 
 
 @pytest.fixture
-def meter() -> monitor._GpuMeter:
-    return monitor._GpuMeter(" ".join(psutil.Process().cmdline()))
+def meter() -> GpuMeter:
+    return GpuMeter(" ".join(psutil.Process().cmdline()))
 
 
 def test_this_machine() -> None:
@@ -93,13 +94,13 @@ def test_memory_under_a_limit() -> None:
     assert total == GIB and available <= 3 * GIB // 4
 
 
-def test_gpus_and_what_others_hold(driver: Driver, meter: monitor._GpuMeter) -> None:
+def test_gpus_and_what_others_hold(driver: Driver, meter: GpuMeter) -> None:
     gpus, error = meter.read(0.0)
     assert gpus == (GpuLoad(0, 40.0, 37.5, 8 * GIB), GpuLoad(1, 41.0, 3.125, GIB // 2))
     assert error is None
 
 
-def test_others_are_unknown_where_processes_cannot_be_seen(driver: Driver, meter: monitor._GpuMeter) -> None:
+def test_others_are_unknown_where_processes_cannot_be_seen(driver: Driver, meter: GpuMeter) -> None:
     driver.processes[0] = [SimpleNamespace(pid=2**30, usedGpuMemory=GIB)]
     driver.used[1] = 9 * GIB
     gpus, error = meter.read(0.0)
@@ -108,36 +109,36 @@ def test_others_are_unknown_where_processes_cannot_be_seen(driver: Driver, meter
     assert error is None
 
 
-def test_a_gpu_lost_midway_loses_its_figures_only_and_comes_back(driver: Driver, meter: monitor._GpuMeter) -> None:
+def test_a_gpu_lost_midway_loses_its_figures_only_and_comes_back(driver: Driver, meter: GpuMeter) -> None:
     assert meter.read(0.0)[1] is None
     lost = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
     names = ("Utilization" + "Rates", "MemoryInfo", "ComputeRunningProcesses")
     driver.broken = {(f"nvmlDeviceGet{name}", 1): lost for name in names}
-    gpus, error = meter.read(monitor.SLOWLY_EVERY)
+    gpus, error = meter.read(gpu_meter.PROCESSES_EVERY)
     assert gpus[0] == GpuLoad(0, 40.0, 37.5, 8 * GIB)
     assert gpus[1] == GpuLoad(1, None, None, None)
     assert "GPU 1" in error and "nvidia-smi" in error
     driver.broken = {("nvmlDeviceGetHandleByIndex", 1): lost}
-    later = meter._tried + monitor.RECONNECT_EVERY
+    later = meter._tried + gpu_meter.RECONNECT_EVERY
     gpus, error = meter.read(later)
     assert [gpu.index for gpu in gpus] == [0, 1] and gpus[1].vram_used is None
     assert "listing" in error
     driver.broken = {}
-    gpus, error = meter.read(meter._tried + monitor.RECONNECT_EVERY)
+    gpus, error = meter.read(meter._tried + gpu_meter.RECONNECT_EVERY)
     assert gpus[1] == GpuLoad(1, 41.0, 3.125, GIB // 2)
     assert error is None
 
 
-def test_a_gpu_that_the_driver_lists_no_longer(driver: Driver, meter: monitor._GpuMeter) -> None:
+def test_a_gpu_that_the_driver_lists_no_longer(driver: Driver, meter: GpuMeter) -> None:
     meter.read(0.0)
     driver.count = 1
     meter._fail("a test", pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN))
-    gpus, error = meter.read(meter._tried + monitor.RECONNECT_EVERY)
+    gpus, error = meter.read(meter._tried + gpu_meter.RECONNECT_EVERY)
     assert gpus == (GpuLoad(0, 40.0, 37.5, 8 * GIB), GpuLoad(1, None, None, None))
     assert "GPU 1 is no longer listed" in error
 
 
-def test_a_figure_that_a_gpu_does_not_have_is_no_failure(driver: Driver, meter: monitor._GpuMeter) -> None:
+def test_a_figure_that_a_gpu_does_not_have_is_no_failure(driver: Driver, meter: GpuMeter) -> None:
     driver.broken = {("nvmlDeviceGetUtilizationRates", 0): pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)}
     gpus, error = meter.read(0.0)
     assert gpus[0] == GpuLoad(0, None, 37.5, 8 * GIB)
@@ -153,9 +154,7 @@ def test_a_figure_that_a_gpu_does_not_have_is_no_failure(driver: Driver, meter: 
         (pynvml.NVML_ERROR_UNKNOWN, "did not answer"),
     ],
 )
-def test_a_missing_driver_is_named(
-    monkeypatch: pytest.MonkeyPatch, meter: monitor._GpuMeter, code: int, reason: str
-) -> None:
+def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch, meter: GpuMeter, code: int, reason: str) -> None:
     def fail() -> None:
         raise pynvml.NVMLError(code)
 
@@ -164,7 +163,7 @@ def test_a_missing_driver_is_named(
     assert gpus == () and reason in error
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, meter: monitor._GpuMeter) -> None:
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, meter: GpuMeter) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert meter.read(0.0) == ((), "the package nvidia-ml-py is not installed: pip install nvidia-ml-py")
 

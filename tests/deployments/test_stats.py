@@ -16,7 +16,7 @@ from deployments.voices import VoiceLibrary
 from models.types import Busy, Finished, Prompt, Reference, SynthesisRequest
 from tests.deployments.fakes import FRAME, FakeStages, recording
 
-ORIGIN = Origin("replica-1", "cuda", "bf16", "none", True)
+ORIGIN = Origin("replica-1", "gpu-tier", "cuda", "bf16", "none", True)
 
 
 def segment(frames: int = 40, steps: int = 40, **known: object) -> SegmentStats:
@@ -151,6 +151,7 @@ def test_a_row_adds_up_over_segments() -> None:
     assert cells["weights_gb_per_second"] == pytest.approx(100 * 0.5 / 3.2)
     assert cells["cpu_percent"] == pytest.approx(65.0)
     assert (cells["gpu_mean_percent"], cells["gpu_peak_percent"], cells["vram_peak_bytes"]) == (40.0, 90.0, 7)
+    assert cells["tier"] == "gpu-tier"
     assert (cells["rss_bytes"], cells["device"], cells["compile"]) == (2 * 10**9, "cuda", "true")
 
 

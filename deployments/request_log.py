@@ -14,7 +14,7 @@ from deployments.stats import RequestStats, SegmentStats
 
 Cell = str | int | float | None
 
-TELL_EVERY = 2.0  # seconds; Ray forgets a gauge that is not set again
+TELL_EVERY = 1.0  # seconds; Ray forgets a gauge that is not set again
 
 
 class RequestLog:

@@ -18,20 +18,8 @@ from deployments.csvlog import CsvLog
 from deployments.metrics import StageMetrics
 from deployments.stats import MachineLoad, StageLoad
 
-SET_EVERY = 2.0  # seconds; Ray forgets a gauge that is not set again within two of its report intervals (10 s)
+SET_EVERY = 1.0  # seconds; Ray forgets a gauge that is not set again within two of its report intervals (1 to 10 s)
 ROW_EVERY = 0.1
-COLUMNS = [
-    "time",
-    "stage",
-    "device",
-    "slots_used",
-    "waiting",
-    "kv_bytes",
-    "cpu_percent",
-    "ram_percent",
-    "ram_available_bytes",
-]
-COLUMNS += ["rss_bytes", "temperature_celsius", "gpu_percent", "gpu_others_vram_percent", "vram_used_bytes"]
 
 
 class Telemetry:
@@ -86,3 +74,6 @@ def row(figures: StageLoad, load: Load, rss: int) -> dict[str, int | float | Non
         "gpu_others_vram_percent": max(others, default=None),
         "vram_used_bytes": sum(used) if used else None,
     }
+
+
+COLUMNS = ["time", "stage", "device", *row(StageLoad(0, 0, 0), Load(0.0, 0.0, 0, (), None, None), 0)]

@@ -17,6 +17,7 @@ from cluster.profile import HardwareProfile, ProfileError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 SHOWN = ("device", "precision", "quantization", "compile", "threads", "slots", "num_cpus", "num_gpus", "memory_gb")
+HINT = "--explain gives the rule behind each figure."
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -37,9 +38,10 @@ def detect_command(as_json: AsJson = False) -> None:
 def plan_command(
     profile: Annotated[list[Path] | None, typer.Option(help="A profile's JSON; again for each machine.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps: a lock on every stage.")] = "auto",
+    explain: Annotated[bool, typer.Option("--explain", help="Print each decision with its rule.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What would run here, or on the machines of the given profiles, and why."""
+    """What would run here, or on the machines of the given profiles."""
     try:
         machines = [_load(path) for path in profile] if profile else [detect()]
         found = make(_distinct(machines), PlanOptions(device=device))
@@ -50,6 +52,7 @@ def plan_command(
         print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found)
+        _explain(found) if explain else Console().print(HINT)
 
 
 def _load(path: Path) -> HardwareProfile:
@@ -105,9 +108,13 @@ def _show(found: Plan) -> None:
         f"text up to {found.text_limit} characters{hot}, expected RTF {found.expected_rtf:g}, "
         f"{found.expected_memory_gb:g} GB for one replica of each stage"
     )
-    for name, stage in found.stages.items():
-        console.print(f"\n[bold]{name}[/bold]")
-        for reason in stage.reasons:
+
+
+def _explain(found: Plan) -> None:
+    console = Console()
+    for title, reasons in {"graph": found.reasons, **{name: s.reasons for name, s in found.stages.items()}}.items():
+        console.print(f"\n[bold]{title}[/bold]")
+        for reason in reasons:
             console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cluster.profile import HardwareProfile
-from cluster.shares import Share, usable_cores
+from cluster.shares import usable_cores
 from cluster.sizing import LM, Choice
 from cluster.tiers import Tier
+
+if TYPE_CHECKING:
+    from cluster.plan import StagePlan
 
 PRECISION = {
     ("cuda", "bf16"): "compute capability 8.0 or above",
@@ -46,25 +50,72 @@ def compiles(stage: str, choice: Choice, hosts: Sequence[HardwareProfile], tier:
     return True, "NVIDIA GPU with Triton"
 
 
-def precision(choice: Choice) -> list[str]:
-    fallback = "full precision is exact, or the device has nothing faster"
-    return [f"{choice.precision}: {PRECISION.get((choice.device, choice.precision), fallback)}"]
+def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool) -> tuple[str, ...]:
+    """The rules behind what the tier prescribes for the graph as a whole."""
+    names = ", ".join(machine.hostname for machine in machines)
+    hot = f" ({tier.text_limit_hot} when it throttles)" if tier.text_limit_hot else ""
+    kept = f"{tier.reference_cache} encoded references, {tier.prefix_cache_voices} voices' prompts"
+    return (
+        f"tier {tier.name}: the first row of tiers.yaml that matches {names} and fits",
+        f"text {tier.text_limit} characters{hot}: by tier; longer text is split, or cut where the request asks for it",
+        f"segments of {tier.chunk_length} characters, blocks of {tier.first_block} to {tier.block} frames: a small one "
+        "sounds early, large ones cost less",
+        f"caches of {kept}: by tier",
+        "redeployment starts new replicas before it stops old ones: the machines hold both"
+        if spare
+        else "redeployment stops old replicas before it starts new ones: the machines do not hold both",
+    )
 
 
-def quantization(stage: str, choice: Choice) -> list[str]:
-    if stage != LM:
-        return []
-    if choice.quantization == "int8":
-        why = "a decode step is bound by reading weights" if choice.device == "cpu" else "so that it fits"
-        return [f"int8: {why}"]
-    if choice.device == "mps":
-        return ["no quantization: int8 on MPS falls back to the CPU, 40x slower"]
-    return ["no quantization: the tier asks for none, and it fits"]
+def stage(
+    name: str, plan: StagePlan, device: Sequence[str], compiled: str, hosts: Sequence[HardwareProfile], asked: Mapping
+) -> list[str]:
+    """The rules behind one stage's plan: `device` and `compiled` say why it is where it is, and compiled or not;
+    `asked` holds a person's own decisions."""
+    away = f"not on {', '.join(plan.avoid_nodes)}: the stage is not sized for them"
+    return [
+        *device,
+        f"{plan.precision}: {_precision(plan)}",
+        *([_quantization(plan)] if name == LM else []),
+        f"compile {'on' if plan.compile else 'off'}: {compiled}",
+        f"threads {plan.threads}, {plan.num_cpus:g} CPUs: {_threads(plan, hosts)}",
+        *([f"{plan.num_gpus:g} of a GPU: {_share(name)}"] if plan.num_gpus else []),
+        f"slots {plan.slots}: one replica takes {plan.memory_gb:.1f} GB",
+        f"replicas {plan.min_replicas} to {plan.max_replicas}: what CPUs, GPUs and memory hold beside one of each "
+        "other stage",
+        *([away] if plan.avoid_nodes else []),
+        *(f"{field} {value}: set by its override" for field, value in asked.items()),
+    ]
 
 
-def threads(share: Share, choice: Choice, hosts: Sequence[HardwareProfile]) -> str:
-    if choice.device != "cpu":
-        return f"threads {share.threads}: it only feeds the {choice.device}"
+def _precision(plan: StagePlan) -> str:
+    return PRECISION.get((plan.device, plan.precision), "full precision is exact, or the device has nothing faster")
+
+
+def _quantization(plan: StagePlan) -> str:
+    if plan.quantization == "int8":
+        return f"int8: {'a decode step is bound by reading weights' if plan.device == 'cpu' else 'so that it fits'}"
+    if plan.device == "mps":
+        return "no quantization: int8 on MPS falls back to the CPU, 40x slower"
+    return "no quantization: the tier asks for none, and it fits"
+
+
+def _threads(plan: StagePlan, hosts: Sequence[HardwareProfile]) -> str:
+    if plan.device != "cpu":
+        return f"it only feeds the {plan.device}"
     cores, fast = usable_cores(hosts[-1])
-    kind = f"{cores} physical cores" if fast == cores else f"{fast} performance and {cores - fast} efficiency cores"
-    return f"threads {share.threads}, {share.num_cpus:g} CPUs: its share of {kind}"
+    if cores <= 2:
+        return f"{cores} physical cores, on which the stages take turns"
+    if fast == cores:
+        return f"its share of {cores} physical cores, so that replicas side by side use no core twice"
+    kept = "" if plan.cores == "all" else f"; it keeps to the {plan.cores} cores"
+    return f"its share of {fast} performance and {cores - fast} efficiency cores{kept}"
+
+
+def _share(stage: str) -> str:
+    if stage == LM:
+        return (
+            "one replica a GPU, as its batch shares one reading of the weights; a second would read them again, so a "
+            "large GPU gets more slots instead"
+        )
+    return "in proportion to its memory"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 GB = 1e9
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
+CPU_COPIES = {"reference_encoder": 1.1, "vq_decoder": 2.5}  # of the weights: oneDNN keeps them in layouts of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,17 @@ class Footprints:
 
     `kv_values_per_token`: layers x kv heads x head dim x 2 (key and value). `slot_tokens`: positions that one slot
     pre-allocates (30 s of reference + text + 1,024 new frames); `prefix_tokens`: of a voice whose prefix stays cached
-    (30 s of reference and its transcript). `*_values_*`: peak activations in values, so that the bytes follow the
-    precision: the encoder holds about four tensors of 64 channels at 44.1 kHz, the decoder about four of 96 channels
-    over a block of 25 frames of 2,048 samples, plus its attention state. `runtime_gb`: a process with torch;
-    `cuda_context_gb`: VRAM that a CUDA process takes before its first tensor; `cuda_host_gb`: its RAM.
+    (30 s of reference and its transcript). `*_values_*` are counted in values, so that the bytes follow the precision:
+    the encoder works on pieces of 16 frames, the decoder on about four tensors of 96 channels over a block of 25 frames
+    of 2,048 samples, and keeps `decoder_state_values` (mostly its attention window) for every stream that may be open.
+    `runtime_gb`: a process with torch and the kernels that it makes; `cuda_context_gb`: VRAM that a CUDA process takes
+    before its first tensor; `cuda_host_gb`: its RAM.
+
+    Measured on a CPU, as private memory at its peak (libraries and checkpoint are mapped, 0.3 to 0.5 GB that replicas
+    share and the margin covers), GB against this model's: encoder fp32 1.45 (1.60), bf16 with two recordings 1.08
+    (1.14); decoder of 32 streams bf16 with 4 slots 1.70 (1.66), with 8 1.77 (1.82), fp32 with 4 2.73 (2.88); stages of
+    the tiny checkpoint 0.36 to 0.50 (0.45 to 0.48). Text-to-semantic in int8 took 1.66 with 4 slots and 2.78 with 16
+    (2.66 and 5.47) where slots were a third full: the model counts full ones. On CUDA nothing is measured yet.
     """
 
     text_to_semantic_params: int = 704_900_000
@@ -33,10 +42,10 @@ class Footprints:
     kv_values_per_token: int = 28 * 8 * 128 * 2
     slot_tokens: int = 2048
     prefix_tokens: int = 768
-    reference_seconds: int = 30
-    encoder_values_per_second: int = 4 * 64 * 44_100
-    decoder_values_per_slot: int = 4 * 96 * 25 * 2048 + 2_100_000
-    runtime_gb: float = 0.35
+    encoder_values_per_slot: int = ENCODER_TENSORS * 64 * 16 * 2048
+    decoder_values_per_slot: int = 4 * 96 * 25 * 2048
+    decoder_state_values: int = 2 * 8 * 1024 * 128
+    runtime_gb: float = 0.45
     cuda_context_gb: float = 0.5
     cuda_host_gb: float = 1.2
 
@@ -48,21 +57,24 @@ class Footprints:
         if self.embedding_params > self.text_to_semantic_params:
             raise ValueError("embedding_params are part of text_to_semantic_params and cannot exceed them")
 
-    def stage_gb(self, stage: str, device: str, precision: str, quantization: str, slots: int, voices: int) -> float:
-        """Memory of one replica on its device (VRAM on cuda, RAM else), without margin; `voices`: prefixes kept."""
+    def stage_gb(
+        self, stage: str, device: str, precision: str, quantization: str, slots: int, voices: int, streams: int
+    ) -> float:
+        """Memory of one replica on its device (VRAM on cuda, RAM else), without margin; `voices`: prefixes kept;
+        `streams`: that may be open in a decoder."""
         width = BYTES[precision]
+        copies = CPU_COPIES.get(stage, 1.0) if device == "cpu" else 1.0
         if stage == "text_to_semantic":
             linear = self.text_to_semantic_params - self.embedding_params
             weights = self.embedding_params * width + linear * (1.02 if quantization == "int8" else width)
-            tokens = slots * self.slot_tokens + voices * self.prefix_tokens
-            working = self.kv_values_per_token * tokens * width / GB
+            working = self.kv_values_per_token * (slots * self.slot_tokens + voices * self.prefix_tokens)
         elif stage == "reference_encoder":
-            weights = self.codec_encoder_params * width
-            working = slots * self.reference_seconds * self.encoder_values_per_second * width / GB
+            weights = self.codec_encoder_params * width * copies
+            working = slots * self.encoder_values_per_slot
         else:
-            weights = self.codec_decoder_params * width
-            working = slots * self.decoder_values_per_slot * width / GB
-        return weights / GB + working + (self.cuda_context_gb if device == "cuda" else self.runtime_gb)
+            weights = self.codec_decoder_params * width * copies
+            working = slots * self.decoder_values_per_slot + streams * self.decoder_state_values
+        return (weights + working * width) / GB + (self.cuda_context_gb if device == "cuda" else self.runtime_gb)
 
     def host_gb(self, device: str, stage_gb: float) -> float:
         """RAM of one replica, wherever its tensors live."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -124,6 +125,21 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
         )
     if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):
         raise PlanError(f"{stage}: bf16 needs a GPU of compute capability 8.0 or above: choose fp16 or fp32")
+
+
+def check_num_gpus(stage: str, asked: float, device: str, gb: float, usable_gb: float) -> None:
+    """Raises PlanError for a share of a GPU that does not exist, or is smaller than the replica's share of memory."""
+    if device != "cuda":
+        if asked:
+            raise PlanError(f"{stage}: it runs on {device}, so num_gpus must be 0, got {asked}")
+    elif asked > 1 and asked != int(asked):
+        raise PlanError(f"{stage}: num_gpus above 1 must be a whole number, got {asked}")
+    elif asked * usable_gb < gb and asked < 1:
+        least = math.ceil(gb / usable_gb * 100) / 100
+        raise PlanError(
+            f"{stage}: a replica takes {gb:.1f} of {usable_gb:.1f} GB usable VRAM, more than num_gpus {asked:g} of it: "
+            f"ask for at least {least:g}, or for fewer slots"
+        )
 
 
 def _nearest(name: str, valid) -> str:

@@ -9,23 +9,22 @@ from dataclasses import dataclass
 
 from cluster import explain, overrides, shares
 from cluster.footprints import Footprints
-from cluster.overrides import PlanError, PlanOptions, StageOverride, check_possible, has_device
+from cluster.overrides import PlanError, PlanOptions, StageOverride, check_num_gpus, check_possible, has_device
 from cluster.profile import HardwareProfile
+from cluster.shares import Kind, Need, Share
 from cluster.sizing import DECODER, ENCODER, LM, Choice, Sizer, Sizing, feeds, usable_gb
 from cluster.tiers import STAGES
 
 __all__ = ["STAGES", "Footprints", "Plan", "PlanError", "PlanOptions", "StagePlan", "make"]
-
-LM_ON_GPU = 0.6  # of a GPU, where memory does not ask for more: over a half, so that two never share one
-CODEC_ON_GPU = 0.1  # at least, so that a GPU's codec replicas stay few
 
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
     """How one stage runs. `slots`: batch width. `num_cpus`, `num_gpus`: the scheduler's request of one replica, for
     placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
-    thread for requests of up to one CPU). `memory_gb`: one replica, in VRAM on cuda and RAM else. `avoid_nodes`: node
-    ids where the scheduler could place the stage but which it is not sized for."""
+    thread for requests of up to one CPU), on `cores` where a machine has two kinds. `memory_gb`: one replica, in VRAM
+    on cuda and RAM else. `avoid_nodes`: node ids where the scheduler could place the stage but which it is not sized
+    for."""
 
     device: str
     precision: str
@@ -39,6 +38,7 @@ class StagePlan:
     min_replicas: int
     initial_replicas: int
     max_replicas: int
+    cores: Kind = "all"
     avoid_nodes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
 
@@ -46,7 +46,8 @@ class StagePlan:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters, blocks in frames,
-    `expected_memory_gb` of one replica of each stage, `expected_rtf` of one stream."""
+    `expected_memory_gb` of one replica of each stage, `expected_rtf` of one stream. `spare`: the machines hold every
+    replica to start twice, so that a redeployment can start the new ones before it stops the old."""
 
     tier: str
     text_limit: int
@@ -58,7 +59,9 @@ class Plan:
     prefix_cache_voices: int
     expected_rtf: float
     expected_memory_gb: float
+    spare: bool
     stages: dict[str, StagePlan]
+    reasons: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         return dataclasses.asdict(self)
@@ -93,6 +96,8 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
     _divide_gpus(drafts, sizing, wanted)
     stages = _stages(drafts, sizing, wanted, machines, options.footprints)
     tier = sizing.tier
+    ram = {m.node: usable_gb("cpu", tier.margin_gb, [m]) for m in machines}
+    spare = shares.place(machines, 2 * _to_start(stages, options.footprints), ram)
     return Plan(
         tier=tier.name,
         text_limit=tier.text_limit,
@@ -104,7 +109,9 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
         prefix_cache_voices=tier.prefix_cache_voices,
         expected_rtf=tier.expected_rtf,
         expected_memory_gb=round(sum(stage.memory_gb for stage in stages.values()), 2),
+        spare=spare,
         stages=stages,
+        reasons=explain.whole(tier, sizing.machines, spare),
     )
 
 
@@ -150,24 +157,15 @@ def _draft(sizer: Sizer, sizing: Sizing, machines: Sequence[HardwareProfile], no
 
 
 def _divide_gpus(drafts: Mapping[str, _Draft], sizing: Sizing, wanted: Mapping[str, StageOverride]) -> None:
-    """Fractions of a GPU in proportion to memory, so that replicas that fit by fraction also fit by memory."""
-    on_gpu = [stage for stage, draft in drafts.items() if draft.choice.device == "cuda"]
-    for stage in on_gpu:
-        usable = usable_gb("cuda", sizing.tier.margin_gb, drafts[stage].hosts)
-        drafts[stage].num_gpus = max(CODEC_ON_GPU, math.ceil(drafts[stage].choice.gb / max(usable, 1e-9) * 100) / 100)
-    if LM in on_gpu:
-        codec = sum(drafts[stage].num_gpus for stage in on_gpu if stage != LM)
-        most = round(1 - codec, 2)
-        drafts[LM].num_gpus = 1.0 if not codec else min(most, max(drafts[LM].num_gpus, LM_ON_GPU))
+    on_gpu = {stage: draft.choice.gb for stage, draft in drafts.items() if draft.choice.device == "cuda"}
+    usable = {stage: usable_gb("cuda", sizing.tier.margin_gb, drafts[stage].hosts) for stage in on_gpu}
+    for stage, fraction in shares.gpu_fractions(on_gpu, usable, LM).items():
+        drafts[stage].num_gpus = fraction
     for stage, draft in drafts.items():
         asked = wanted[stage].num_gpus
-        if asked is None:
-            continue
-        if asked and draft.choice.device != "cuda":
-            raise PlanError(f"{stage}: it runs on {draft.choice.device}, so num_gpus must be 0, got {asked}")
-        if asked > 1 and asked != int(asked):
-            raise PlanError(f"{stage}: num_gpus above 1 must be a whole number, got {asked}")
-        draft.num_gpus = asked
+        if asked is not None:
+            check_num_gpus(stage, asked, draft.choice.device, draft.choice.gb, usable.get(stage, 0.0))
+            draft.num_gpus = asked
 
 
 def _stages(
@@ -179,63 +177,66 @@ def _stages(
 ) -> dict[str, StagePlan]:
     devices = {stage: draft.choice.device for stage, draft in drafts.items()}
     divided = {m.node: shares.shares(m, devices, feeds(sizing, m), sizing.tier.threads) for m in machines}
-    given = {}
+    given, needs = {}, {}
     for stage, draft in drafts.items():
         share = shares.weakest([divided[m.node][stage] for m in draft.hosts])
-        given[stage] = shares.Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
+        given[stage] = Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
         _check_threads(stage, wanted[stage], draft.hosts)
-    ram = {stage: footprints.host_gb(draft.choice.device, draft.choice.gb) for stage, draft in drafts.items()}
-    needs = {s: shares.Need(given[s].num_cpus, draft.num_gpus, ram[s]) for s, draft in drafts.items()}
+        ram = footprints.host_gb(draft.choice.device, draft.choice.gb)
+        needs[stage] = Need(given[stage].num_cpus, draft.num_gpus, ram)
     stages: dict[str, StagePlan] = {}
     for stage in (LM, DECODER, ENCODER):
-        draft = drafts[stage]
-        most = 0
+        draft, asked = drafts[stage], wanted[stage]
+        held = {}
         for host in draft.hosts:
             here = {s: needs[s] for s in drafts if host in drafts[s].hosts}
-            most += shares.held(host, usable_gb("cpu", sizing.tier.margin_gb, [host]), stage, here)
+            held[host] = shares.held(host, usable_gb("cpu", sizing.tier.margin_gb, [host]), stage, here)
+        most = sum(held.values())
         if draft.choice.device == "mps":  # one GPU, that the scheduler does not count
             most = min(most, len(draft.hosts))
         if stage == ENCODER:  # busy once a voice
             most = min(most, stages[LM].max_replicas)
         start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 1
-        replicas = _replicas(stage, start, most, wanted[stage], needs)
+        replicas = _replicas(stage, start, most, asked, needs)
+        if draft.choice.device == "cpu" and not asked.threads:
+            given[stage] = shares.divided(given[stage], {host: min(n, replicas[2]) for host, n in held.items()})
         avoid = tuple(m.node for m in machines if m not in draft.hosts and _could_land(m, needs[stage]))
-        choice, asked = draft.choice, wanted[stage]
-        compiled, why = explain.compiles(stage, choice, draft.hosts, sizing.tier)
-        reasons = [
-            *draft.reasons,
-            *explain.precision(choice),
-            *explain.quantization(stage, choice),
-            f"compile {'on' if compiled else 'off'}: {why}",
-            explain.threads(given[stage], choice, draft.hosts),
-            f"slots {choice.slots}: one replica takes {choice.gb:.1f} GB",
-            f"replicas {replicas[0]} to {replicas[2]}: what CPUs, GPUs and memory hold beside one of each other stage",
-            *(f"{name} {value}: set by its override" for name, value in asked.model_dump(exclude_none=True).items()),
-        ]
-        stages[stage] = StagePlan(
-            device=choice.device,
-            precision=choice.precision,
-            quantization=choice.quantization,
+        compiled, why = explain.compiles(stage, draft.choice, draft.hosts, sizing.tier)
+        plan = StagePlan(
+            device=draft.choice.device,
+            precision=draft.choice.precision,
+            quantization=draft.choice.quantization,
             compile=compiled if asked.compile is None else asked.compile,
             threads=given[stage].threads,
-            slots=choice.slots,
+            slots=draft.choice.slots,
             num_cpus=given[stage].num_cpus,
             num_gpus=draft.num_gpus,
-            memory_gb=round(choice.gb, 2),
+            memory_gb=round(draft.choice.gb, 2),
             min_replicas=replicas[0],
             initial_replicas=replicas[1],
             max_replicas=replicas[2],
+            cores=shares.kind_of_cores(stage == LM, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
-            reasons=tuple(reasons),
         )
-    wishes = [(needs[s], frozenset(p.avoid_nodes)) for s, p in stages.items() for _ in range(p.initial_replicas)]
-    if not shares.place(machines, wishes):
+        reasons = explain.stage(stage, plan, draft.reasons, why, draft.hosts, asked.model_dump(exclude_none=True))
+        stages[stage] = dataclasses.replace(plan, reasons=tuple(reasons))
+    unbounded = dict.fromkeys((m.node for m in machines), math.inf)  # RAM went into the bounds of each stage
+    if not shares.place(machines, _to_start(stages, footprints), unbounded):
         start = [f"{s} {p.initial_replicas} x {p.num_cpus:g} CPU {p.num_gpus:g} GPU" for s, p in stages.items()]
         raise PlanError(
             f"the replicas to start ({', '.join(start)}) do not fit {sum(m.cpus for m in machines):g} CPUs and "
             f"{sum(m.gpu_count for m in machines)} GPUs: lower num_cpus, num_gpus or the replicas"
         )
     return {stage: stages[stage] for stage in STAGES}
+
+
+def _to_start(stages: Mapping[str, StagePlan], footprints: Footprints) -> list[tuple[Need, frozenset[str]]]:
+    """What every replica to start needs, and where it may not go."""
+    return [
+        (Need(p.num_cpus, p.num_gpus, footprints.host_gb(p.device, p.memory_gb)), frozenset(p.avoid_nodes))
+        for p in stages.values()
+        for _ in range(p.initial_replicas)
+    ]
 
 
 def _check_threads(stage: str, wanted: StageOverride, hosts: Sequence[HardwareProfile]) -> None:
@@ -245,7 +246,7 @@ def _check_threads(stage: str, wanted: StageOverride, hosts: Sequence[HardwarePr
 
 
 def _replicas(
-    stage: str, start: int, most: int, wanted: StageOverride, needs: Mapping[str, shares.Need]
+    stage: str, start: int, most: int, wanted: StageOverride, needs: Mapping[str, Need]
 ) -> tuple[int, int, int]:
     """(min, initial, max); explicit figures win and pull the planned ones with them."""
     if most < 1:
@@ -262,5 +263,5 @@ def _replicas(
     return low, min(high, max(start, low)) if low else 0, high
 
 
-def _could_land(machine: HardwareProfile, need: shares.Need) -> bool:
+def _could_land(machine: HardwareProfile, need: Need) -> bool:
     return machine.cpus >= need.num_cpus and (need.num_gpus == 0 or machine.gpu_count > 0)

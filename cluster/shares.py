@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cluster.profile import HardwareProfile
 from cluster.tiers import PerStage
 
 EPSILON = 1e-6
+LM_ON_GPU = 0.6  # of a GPU, where memory does not ask for more: over a half, so that two never share one
+CODEC_ON_GPU = 0.1  # at least, so that a GPU's codec replicas stay few
+
+Kind = Literal["all", "performance", "efficiency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,42 @@ def weakest(given: Sequence[Share]) -> Share:
     return Share(min(s.threads for s in given), min(s.num_cpus for s in given))
 
 
+def divided(share: Share, replicas: Mapping[HardwareProfile, int]) -> Share:
+    """The share where that many such replicas run on each machine: no more threads in all than physical cores."""
+    threads = [usable_cores(machine)[0] // count for machine, count in replicas.items() if count > 1]
+    return Share(max(1, min([share.threads, *threads])), share.num_cpus)
+
+
+def kind_of_cores(generates: bool, threads: int, device: str, hosts: Sequence[HardwareProfile]) -> Kind:
+    """Which cores a CPU stage keeps to on hybrid machines. A step of text-to-semantic waits for its slowest thread, so
+    it takes the performance cores; the codec leaves them to it where the efficiency cores are enough."""
+    slow = [m.cpu.physical_cores - m.cpu.performance_cores for m in hosts if m.os in ("linux", "wsl2")]
+    hybrid = [count for count in slow if count]
+    if device != "cpu" or not hybrid:
+        return "all"
+    if generates:
+        fast = min(m.cpu.performance_cores for m in hosts)
+        return "performance" if threads <= fast else "all"
+    return "efficiency" if threads <= min(hybrid) else "all"
+
+
+def gpu_fractions(gb: Mapping[str, float], usable_gb: Mapping[str, float], generator: str) -> dict[str, float]:
+    """Of a GPU, for each stage that runs on one: in proportion to memory, so that replicas that fit by fraction also
+    fit by memory.
+
+    `generator` gets over a half, so one replica a GPU: a decode step reads all weights once for its whole batch. A
+    second replica would read them again and take turns with the first, so a large GPU gets more slots instead.
+    """
+    found = {
+        stage: max(CODEC_ON_GPU, math.ceil(need / max(usable_gb[stage], 1e-9) * 100) / 100)
+        for stage, need in gb.items()
+    }
+    if generator in found:
+        rest = round(1 - sum(fraction for stage, fraction in found.items() if stage != generator), 2)
+        found[generator] = 1.0 if rest == 1 else min(rest, max(found[generator], LM_ON_GPU))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Need:
     """What one replica takes from a machine."""
@@ -104,17 +145,22 @@ def held(machine: HardwareProfile, ram_gb: float, stage: str, needs: Mapping[str
     return max(0, int(min(counts)))
 
 
-def place(machines: Sequence[HardwareProfile], replicas: Sequence[tuple[Need, frozenset[str]]]) -> bool:
-    """Whether the scheduler could place all replicas, each with the nodes where it may not go: first fit, largest
-    first; GPU fractions stay on one GPU."""
+def place(
+    machines: Sequence[HardwareProfile], replicas: Sequence[tuple[Need, frozenset[str]]], ram_gb: Mapping[str, float]
+) -> bool:
+    """Whether the scheduler could place all replicas, each with the nodes where it may not go, and the RAM of each node
+    holds them: first fit, largest first; GPU fractions stay on one GPU."""
+    ram = dict(ram_gb)
     cpus = {m.node: m.cpus for m in machines}
     gpus = {m.node: [1.0] * m.gpu_count for m in machines}
     for need, avoid in sorted(replicas, key=lambda r: (-r[0].num_gpus, -r[0].num_cpus)):
         for machine in machines:
             node = machine.node
-            if node in avoid or cpus[node] + EPSILON < need.num_cpus or not _take(gpus[node], need.num_gpus):
+            full = cpus[node] + EPSILON < need.num_cpus or ram[node] + EPSILON < need.ram_gb
+            if node in avoid or full or not _take(gpus[node], need.num_gpus):
                 continue
             cpus[node] -= need.num_cpus
+            ram[node] -= need.ram_gb
             break
         else:
             return False

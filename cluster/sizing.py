@@ -46,7 +46,14 @@ class Sizer:
         self.locks = locks
 
     def choice(
-        self, stage: str, device: str, tier: Tier, machines: Sequence[HardwareProfile], quantization: str, slots: int
+        self,
+        stage: str,
+        device: str,
+        tier: Tier,
+        machines: Sequence[HardwareProfile],
+        quantization: str,
+        slots: int,
+        streams: int = 0,
     ) -> Choice:
         wanted = self.wanted[stage]
         order = getattr(tier.precision, stage)
@@ -54,7 +61,8 @@ class Sizer:
         precision = wanted.precision or able[0]
         slots = wanted.slots or slots
         voices = tier.prefix_cache_voices
-        gb = wanted.memory_gb or self.footprints.stage_gb(stage, device, precision, quantization, slots, voices)
+        need = self.footprints.stage_gb(stage, device, precision, quantization, slots, voices, streams)
+        gb = wanted.memory_gb or need
         return Choice(device, precision, quantization, slots, gb)
 
     def fit(self, tier: Tier, machines: Sequence[HardwareProfile]) -> dict[str, Choice] | float:
@@ -72,7 +80,8 @@ class Sizer:
                         found = {LM: self.choice(LM, tier.device, tier, machines, quantization, slots)}
                         for stage in beside:
                             width = min(slots, getattr(tier.slots, stage))
-                            found[stage] = self.choice(stage, tier.device, tier, machines, "none", width)
+                            streams = open_streams(tier.device, machines, found[LM].slots)
+                            found[stage] = self.choice(stage, tier.device, tier, machines, "none", width, streams)
                         need = sum(c.gb for c in found.values())
                         least = min(least, need)
                         if need <= usable_gb(tier.device, tier.margin_gb, machines):
@@ -180,8 +189,11 @@ class Sizer:
         if device != "cuda":
             free -= max(self._reserved(m, sizing) for m in hosts)
         widths = {s: min(getattr(sizing.tier.slots, s), CPU_CODEC_BATCH if device == "cpu" else 64) for s in stages}
+        streams = open_streams(sizing.tier.device, sizing.machines, sizing.choices[LM].slots)
         for slots in _halving(max(widths.values()), 1):
-            found = {s: self.choice(s, device, sizing.tier, hosts, "none", min(slots, widths[s])) for s in stages}
+            found = {
+                s: self.choice(s, device, sizing.tier, hosts, "none", min(slots, widths[s]), streams) for s in stages
+            }
             if sum(c.gb for c in found.values()) <= free:
                 return found
         return None
@@ -199,6 +211,11 @@ def feeds(sizing: Sizing, machine: HardwareProfile) -> int:
     if machine not in sizing.machines:
         return 0
     return machine.gpu_count if sizing.tier.device == "cuda" else 1
+
+
+def open_streams(device: str, machines: Sequence[HardwareProfile], slots: int) -> int:
+    """Streams that a decoder must be able to hold: those of every text-to-semantic replica, and as many waiting."""
+    return 2 * slots * sum(m.gpu_count if device == "cuda" else 1 for m in machines)
 
 
 def usable_gb(device: str, margin_gb: float, machines: Sequence[HardwareProfile]) -> float:

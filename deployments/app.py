@@ -11,6 +11,7 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouter
 from ray.serve.schema import LoggingConfig
 
 from cluster import nodes
+from cluster.footprints import ENCODER_TENSORS
 from cluster.plan import Footprints, Plan, PlanOptions, StagePlan, make
 from deployments import csvlog
 from deployments import settings as settings_file
@@ -19,7 +20,7 @@ from deployments.ingress_replica import Ingress
 from deployments.reference_encoder import ReferenceEncoder
 from deployments.replica import environment
 from deployments.routing import StreamRouter
-from deployments.settings import Settings
+from deployments.settings import LimitSettings, Settings
 from deployments.text_to_semantic import TextToSemantic
 from deployments.vq_decoder import VQDecoder
 from models.checkpoint import Checkpoint
@@ -53,16 +54,23 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Appli
     path = str(checkpoint.path)
     lm, codec = plan.stages["text_to_semantic"], checkpoint.codec_config
     streams = max(lm.slots * lm.max_replicas, plan.stages["vq_decoder"].slots)
+    # New replicas serve before old ones stop, where the machines hold both. Else no new one could ever start.
+    surge = 100 if plan.spare else 0
     # Acknowledgements come beside the streams; streams beyond the slots and as many waiting are refused by the engine.
     text_to_semantic = _stage(
-        TextToSemantic, lm, settings, ongoing=4 * lm.slots, target=TARGET_OCCUPANCY * lm.slots
+        TextToSemantic, lm, settings, ongoing=4 * lm.slots, target=TARGET_OCCUPANCY * lm.slots, surge=surge
     ).bind(path, plan, settings.csv_folder)
     vq_decoder = _stage(
-        VQDecoder, plan.stages["vq_decoder"], settings, ongoing=2 * streams, target=TARGET_OCCUPANCY * streams
+        VQDecoder,
+        plan.stages["vq_decoder"],
+        settings,
+        ongoing=2 * streams,
+        target=TARGET_OCCUPANCY * streams,
+        surge=surge,
     ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
     encoder = plan.stages["reference_encoder"]
     reference_encoder = _stage(
-        ReferenceEncoder, encoder, settings, ongoing=4 * encoder.slots, target=2 * encoder.slots
+        ReferenceEncoder, encoder, settings, ongoing=4 * encoder.slots, target=2 * encoder.slots, surge=surge
     ).bind(path, encoder, plan.tier)
     ingress = serve.deployment(
         Ingress,
@@ -72,6 +80,8 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Appli
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
+        max_surge_percent=100,
+        user_config=LimitSettings().model_dump(),
         logging_config=QUIET,
     )
     return ingress.bind(settings, plan, codec, checkpoint.codec_key, reference_encoder, text_to_semantic, vq_decoder)
@@ -92,13 +102,18 @@ def footprints(checkpoint: Checkpoint) -> Footprints:
         codec_decoder_params=sum(t.numel() for t in checkpoint.codec_tensors("decoder").values()),
         kv_values_per_token=lm.n_layer * lm.slow.n_local_heads * lm.slow.head_dim * 2,
         slot_tokens=POSITIONS,
-        encoder_values_per_second=4 * codec.encoder_dim * codec.sample_rate,
-        decoder_values_per_slot=4 * (codec.decoder_dim >> len(codec.decoder_rates)) * 25 * codec.frame_length
-        + 2 * codec.transformer.n_layer * codec.transformer.dim * (codec.transformer.window_size or 0),
+        encoder_values_per_slot=ENCODER_TENSORS * codec.encoder_dim * 16 * codec.frame_length,
+        decoder_values_per_slot=4 * (codec.decoder_dim >> len(codec.decoder_rates)) * 25 * codec.frame_length,
+        decoder_state_values=2
+        * codec.transformer.n_layer
+        * codec.transformer.dim
+        * (codec.transformer.window_size or 0),
     )
 
 
-def _stage(cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, target: float) -> serve.Deployment:
+def _stage(
+    cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, target: float, surge: int
+) -> serve.Deployment:
     slots = cls is TextToSemantic
     scaling = settings.autoscaling
     elsewhere = {"label_selector": {"ray.io/node-id": f"!in({','.join(plan.avoid_nodes)})"}} if plan.avoid_nodes else {}
@@ -124,6 +139,7 @@ def _stage(cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, targ
         ),
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
+        max_surge_percent=surge,
         logging_config=QUIET,
         **({"request_router_config": RequestRouterConfig(request_router_class=StreamRouter)} if slots else {}),
     )

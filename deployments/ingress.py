@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import CLIENT_CLOSED, answer, status_of
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Pipeline
 from deployments.protocols import fish, kserve, memory, openai, system, tuning
 from models import repository
 from models.types import TooLarge, Unauthorized
@@ -36,7 +36,6 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 def create_app(
     pipeline: Pipeline,
     info: system.ServerInfo,
-    limits: Limits,
     api_keys: Sequence[str] = (),
     send_request_id: bool = True,
 ) -> Starlette:
@@ -44,7 +43,7 @@ def create_app(
     Ray Serve's proxy sends X-Request-Id by itself: there `send_request_id` is False."""
     app = Starlette(
         routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes, *memory.routes, *tuning.routes],
-        middleware=[Middleware(Gate, limits.body_bytes, api_keys, send_request_id)],
+        middleware=[Middleware(Gate, pipeline, api_keys, send_request_id)],
         exception_handlers={HTTPException: _unrouted},
     )
     app.state.pipeline = pipeline
@@ -64,9 +63,9 @@ class Gate:
     """Middleware that every HTTP request passes. A client that leaves cancels its request, before the first audio and
     after; what fails is answered in the protocol's form, or breaks the connection off once audio was sent."""
 
-    def __init__(self, app: ASGIApp, body_bytes: int, api_keys: Sequence[str], send_request_id: bool) -> None:
+    def __init__(self, app: ASGIApp, pipeline: Pipeline, api_keys: Sequence[str], send_request_id: bool) -> None:
         self._app = app
-        self._body_bytes = body_bytes
+        self._pipeline = pipeline  # whose limits may change
         self._api_keys = [key.encode() for key in api_keys]
         self._send_request_id = send_request_id
 
@@ -74,7 +73,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send, self._body_bytes, self._send_request_id)
+        exchange = _Exchange(scope, receive, send, self._pipeline.limits.body_bytes, self._send_request_id)
         work = asyncio.create_task(self._handle(scope, exchange))
         watch = asyncio.create_task(exchange.watch())
         try:
@@ -115,7 +114,7 @@ class Gate:
             if not any(matches):
                 raise Unauthorized("Send a valid API key in the header 'Authorization: Bearer <key>'.")
         length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._body_bytes:
+        if length.isdecimal() and int(length) > exchange.limit:
             raise exchange.too_large()
 
 
@@ -131,7 +130,7 @@ class _Exchange:
         self.status: int | None = None
         self._receive = receive
         self._send = send
-        self._limit = body_bytes
+        self.limit = body_bytes
         self._send_id = send_id
         self._bytes_read = 0
         self._body_read = asyncio.Event()
@@ -143,7 +142,7 @@ class _Exchange:
             await self._gone.wait()
             return {"type": "http.disconnect"}
         message = await self._next()
-        if self._bytes_read > self._limit:
+        if self._bytes_read > self.limit:
             raise self.too_large()
         return message
 
@@ -161,7 +160,7 @@ class _Exchange:
             await self._next()
 
     def too_large(self) -> TooLarge:
-        return TooLarge(f"The request's body is over the limit of {self._limit / 2**20:g} MiB.")
+        return TooLarge(f"The request's body is over the limit of {self.limit / 2**20:g} MiB.")
 
     async def _next(self) -> Message:
         message = await self._receive()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
@@ -16,11 +19,14 @@ from deployments.protocols.system import ServerInfo
 from deployments.replicas import Replicas
 from deployments.request_log import RequestLog
 from deployments.scrape import Scraper
-from deployments.settings import Settings
+from deployments.settings import Settings, read_limits
 from deployments.stages import RayStages
 from deployments.status import GraphStatus
 from deployments.voices import VoiceLibrary
 from models.configs import CodecConfig
+from models.types import SettingsError
+
+logger = logging.getLogger("ray.serve")
 
 
 @serve.ingress()
@@ -43,7 +49,7 @@ class Ingress:
         self._replicas = Replicas([text_to_semantic], [vq_decoder, reference_encoder])
         self._scraper = Scraper(serve.get_replica_context().app_name)
         self._log = RequestLog(plan.tier, settings.csv_folder)
-        self._stages = RayStages(
+        stages = RayStages(
             reference_encoder,
             text_to_semantic,
             vq_decoder,
@@ -51,17 +57,32 @@ class Ingress:
             frame_length=codec.frame_length,
             codec_key=codec_key,
         )
+        limits = Limits(tier=plan.tier, tier_text_chars=plan.text_limit, encode_cache=plan.reference_cache)
+        self._pipeline = Pipeline(stages, VoiceLibrary(settings.voices_url), limits, self._log.record)
+        self._log.follow(self._pipeline)
+        self._configured = False
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Serve's hook for `user_config`: before the first request, and again when `serve deploy` changed it. Requests
+        that were admitted go on. Raises SettingsError at start; later a faulty one is refused, as Serve would replace
+        a replica that raises, and its requests would be lost."""
+        try:
+            limits = read_limits(user_config)
+        except SettingsError as error:
+            if not self._configured:
+                raise
+            logger.error("the limits stay as they were: %s", error)
+            return
+        self._configured = True
+        self._pipeline.limits = replace(
+            self._pipeline.limits,
+            body_bytes=limits.body_mb * 2**20,
+            text_chars=limits.text_chars,
+            references=limits.references,
+        )
 
     def __serve_build_asgi_app__(self) -> Starlette:
         settings, plan, lm = self._settings, self._plan, self._plan.stages["text_to_semantic"]
-        limits = Limits(
-            body_bytes=settings.limits.body_mb * 2**20,
-            text_chars=settings.limits.text_chars,
-            references=settings.limits.references,
-            tier=plan.tier,
-            tier_text_chars=plan.text_limit,
-            encode_cache=plan.reference_cache,
-        )
         info = ServerInfo(
             version=version("shoal"),
             checkpoint=settings.checkpoint_path.name,
@@ -76,7 +97,5 @@ class Ingress:
             clear_prefixes=self._replicas.clear_prefixes,
             metrics=self._scraper.text,
         )
-        pipeline = Pipeline(self._stages, VoiceLibrary(settings.voices_url), limits, self._log.record)
-        self._log.follow(pipeline)
         keys = [key.get_secret_value() for key in settings.api_keys]
-        return create_app(pipeline, info, limits, keys, send_request_id=False)  # Serve sends one itself
+        return create_app(self._pipeline, info, keys, send_request_id=False)  # Serve sends one itself

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cluster import affinity
 from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
 
@@ -11,8 +12,9 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def prepare(plan: StagePlan) -> None:
-    """Set this process's threads: Ray would give torch one thread for a request of up to one CPU."""
+    """Set this process's threads and cores: Ray would give torch one thread for a request of up to one CPU."""
     log_through_serve()
+    affinity.keep_to(plan.cores)
     torch.set_num_threads(plan.threads)
     torch.set_grad_enabled(False)
 

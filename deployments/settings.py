@@ -22,7 +22,7 @@ class _Strict(BaseModel):
 
 
 class LimitSettings(_Strict):
-    """What one request may ask for."""
+    """What one request may ask for. It is the Ingress's `user_config`, which Serve changes while requests run."""
 
     body_mb: Annotated[int, Field(ge=1)] = 64
     text_chars: Annotated[int, Field(ge=1)] = 50_000
@@ -50,7 +50,6 @@ class Settings(_Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     voices: str = "voices"
     stages: dict[str, dict[str, Any]] = {}
-    limits: LimitSettings = LimitSettings()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
@@ -78,6 +77,8 @@ def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -
 
     Raises SettingsError that names every fault and the nearest valid key.
     """
+    if "limits" in args:
+        raise SettingsError("limits do not belong in args: set them as the Ingress's user_config, under deployments")
     if "api_keys" in args:
         raise SettingsError("API keys do not belong in a file: set the environment variable SHOAL_API_KEYS instead")
     given = dict(args)
@@ -87,15 +88,23 @@ def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        raise SettingsError("settings: " + "; ".join(_fault(fault) for fault in error.errors())) from None
+        raise SettingsError("settings: " + "; ".join(_fault(fault, Settings) for fault in error.errors())) from None
 
 
-def _fault(fault: Any) -> str:
+def read_limits(user_config: Any) -> LimitSettings:
+    """The limits from the Ingress's `user_config`. Raises SettingsError as `read` does."""
+    try:
+        return LimitSettings.model_validate(user_config)
+    except ValidationError as error:
+        raise SettingsError("limits: " + "; ".join(_fault(fault, LimitSettings) for fault in error.errors())) from None
+
+
+def _fault(fault: Any, model: type[_Strict]) -> str:
     path = [str(part) for part in fault["loc"]]
     where = ".".join(path)
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, got {fault['input']!r}"
-    sections = {"limits": LimitSettings, "autoscaling": AutoscalingSettings, "monitoring": MonitoringSettings}
-    model = sections.get(path[0], Settings) if len(path) > 1 else Settings
+    if len(path) > 1:
+        model = {"autoscaling": AutoscalingSettings, "monitoring": MonitoringSettings}.get(path[0], model)
     valid = [name for name in model.model_fields if name != "api_keys"]
     return f"unknown key {where!r}{did_you_mean(path[-1], valid)}"

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from ray.serve.schema import ServeDeploySchema
 
 from cluster.plan import StagePlan
-from deployments.settings import Settings, read
+from deployments.settings import LimitSettings, Settings, read, read_limits
 from models.types import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,10 +194,31 @@ def _changed(args: dict) -> dict:
 
 
 def test_the_configuration_names_every_knob() -> None:
-    args = yaml.safe_load(CONFIG)["applications"][0]["args"]
+    (application,) = yaml.safe_load(CONFIG)["applications"]
+    args, (ingress,) = application["args"], application["deployments"]
     assert args.keys() == Settings.model_fields.keys() - {"api_keys"}
-    for section in ("limits", "autoscaling", "monitoring"):
+    for section in ("autoscaling", "monitoring"):
         assert args[section].keys() == type(getattr(Settings(), section)).model_fields.keys()
+    assert ingress == {"name": "Ingress", "user_config": LimitSettings().model_dump()}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"text_char": 10}, "unknown key 'text_char'.*did you mean 'text_chars'"),
+        ({"text_chars": 0}, "text_chars: .*greater than or equal to 1, got 0"),
+        ({"body_mb": "64"}, "body_mb: .*integer, got '64'"),
+        (None, "limits: "),
+    ],
+)
+def test_faulty_limits_are_named(given: object, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read_limits(given)
+
+
+def test_limits_in_args_say_where_they_belong() -> None:
+    with pytest.raises(SettingsError, match="user_config"):
+        read({"limits": {"text_chars": 10}}, {})
 
 
 def test_the_commented_examples_are_valid() -> None:

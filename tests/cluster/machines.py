@@ -9,7 +9,7 @@ from cluster.profile import HardwareProfile
 
 PROFILES = Path(__file__).parent / "profiles"
 NAMES = sorted(path.stem for path in PROFILES.iterdir())
-SMALL = Footprints(20_000_000, 5_000_000, 10_000_000, 10_000_000, 4096, encoder_values_per_second=1_000_000)
+SMALL = Footprints(20_000_000, 5_000_000, 10_000_000, 10_000_000, 4096, encoder_values_per_slot=1_000_000)
 
 
 def machines(name: str) -> list[HardwareProfile]:

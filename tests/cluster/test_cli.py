@@ -36,10 +36,12 @@ def test_plan_of_a_profile() -> None:
     assert {stage["device"] for stage in locked["stages"].values()} == {"cpu"}
 
 
-def test_plan_for_people_gives_the_reasons() -> None:
-    shown = cluster("plan", "--profile", str(PROFILES / "m2-pro.json")).stdout
-    for words in ("tier apple-pro", "text_to_semantic", "mps", "int8 on MPS falls back to the CPU", "text up to 600"):
-        assert words in shown
+def test_plan_for_people() -> None:
+    arguments = ("plan", "--profile", str(PROFILES / "m2-pro.json"))
+    short, long = cluster(*arguments).stdout, cluster(*arguments, "--explain").stdout
+    for words in ("tier apple-pro", "text_to_semantic", "mps", "text up to 600"):
+        assert words in short and words in long
+    assert "int8 on MPS falls back to the CPU" in long and "int8 on MPS" not in short
 
 
 def test_plan_of_a_cluster() -> None:

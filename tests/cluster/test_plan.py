@@ -170,6 +170,8 @@ def test_precision_changes_what_fits() -> None:
         ("m2-pro", LM, {"precision": "bf16"}, "bf16 does not run on mps: choose fp32 or fp16"),
         ("v100", LM, {"precision": "bf16"}, "compute capability 8.0"),
         ("rtx-4090", LM, {"num_gpus": 1.5}, "whole number"),
+        ("rtx-4090", LM, {"num_gpus": 0.2}, r"takes 10\.\d of 2\d\.\d GB usable VRAM.*ask for at least 0\.4"),
+        ("rtx-4090", DECODER, {"num_gpus": 0.0}, "ask for at least"),
         ("rtx-4090", LM, {"num_gpus": 2.0}, "lower num_cpus"),
     ],
 )
@@ -231,6 +233,36 @@ def test_every_replica_that_autoscaling_may_add_has_its_own_cores(name: str) -> 
     stages = make([host]).stages
     core = host.cpu.logical_cores / host.cpu.physical_cores
     assert all(stage.num_cpus >= stage.threads * core for stage in stages.values())
+
+
+def test_replicas_that_share_cores_share_their_threads() -> None:
+    options = PlanOptions(footprints=SMALL, stages={LM: {"num_cpus": 0.5}, DECODER: {"num_cpus": 0.25}})
+    lm = make(machines("epyc-2-core"), options).stages[LM]
+    assert (lm.max_replicas, lm.threads) == (2, 1)
+    options.stages[LM]["max_replicas"] = 1
+    assert make(machines("epyc-2-core"), options).stages[LM].threads == 2
+
+
+def test_hybrid_cpus_generate_on_performance_cores_and_decode_on_the_others() -> None:
+    cores = {stage: plan.cores for stage, plan in make(machines("i9-hybrid")).stages.items()}
+    assert cores == {LM: "performance", DECODER: "efficiency", ENCODER: "efficiency"}
+    wide = make(machines("i9-hybrid"), override(LM, threads=12)).stages[LM]
+    assert (wide.threads, wide.cores) == (12, "all")
+    assert {plan.cores for plan in make(machines("server-epyc")).stages.values()} == {"all"}
+
+
+@pytest.mark.parametrize(("name", "spare"), [("server-epyc", True), ("epyc-2-core", False), ("h100", False)])
+def test_a_redeployment_starts_the_new_first_only_where_both_fit(name: str, spare: bool) -> None:
+    plan = make(machines(name), PlanOptions(footprints=SMALL))
+    assert plan.spare is spare
+    options = PlanOptions(footprints=SMALL, stages={stage: {"num_cpus": 0.1} for stage in STAGES})
+    assert make(machines(name), options).spare is (name != "h100")
+
+
+def test_a_large_gpu_holds_two_generators_only_where_a_person_says_so() -> None:
+    assert make(machines("h100")).stages[LM].max_replicas == 1
+    two = make(machines("h100"), override(LM, num_gpus=0.4)).stages[LM]
+    assert (two.max_replicas, two.initial_replicas) == (2, 1)
 
 
 def test_cpus_that_ray_offers_bound_the_plan() -> None:

@@ -75,7 +75,7 @@ def sine(seed: int, start: int, samples: int) -> np.ndarray:
 
 
 def make_app(stages: FakeStages, voices: str, limits: Limits = Limits(), api_keys: tuple[str, ...] = ()) -> Starlette:  # noqa: B008
-    return create_app(Pipeline(stages, VoiceLibrary(voices), limits), INFO, limits, api_keys)
+    return create_app(Pipeline(stages, VoiceLibrary(voices), limits), INFO, api_keys)
 
 
 @contextlib.contextmanager

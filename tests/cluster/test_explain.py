@@ -1,0 +1,45 @@
+"""`python -m cluster plan --explain` on every machine of profiles/: each decision with its rule."""
+
+from __future__ import annotations
+
+import pytest
+from machines import NAMES, PROFILES, machines
+from typer.testing import CliRunner
+
+from cluster.__main__ import app
+from cluster.plan import STAGES, PlanError, make
+
+
+def shown(name: str, *arguments: str):
+    path = PROFILES / name
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path.with_suffix(".json")]
+    profiles = [part for file in files for part in ("--profile", str(file))]
+    return CliRunner().invoke(app, ["plan", *profiles, *arguments], terminal_width=200)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_figure_comes_with_its_rule(name: str) -> None:
+    done = shown(name, "--explain")
+    try:
+        plan = make(machines(name))
+    except PlanError as error:
+        assert done.exit_code == 2 and str(error) in done.stderr and not done.stdout
+        return
+    assert done.exit_code == 0
+    rules = [line.removeprefix("  - ") for line in done.stdout.splitlines() if line.startswith("  - ")]
+    assert rules == [*plan.reasons, *(rule for stage in STAGES for rule in plan.stages[stage].reasons)]
+    assert all(": " in rule for rule in rules if not rule.startswith("redeployment "))
+    for stage in plan.stages.values():
+        figures = [stage.device, stage.precision, f"threads {stage.threads}", f"slots {stage.slots}"]
+        figures += [f"replicas {stage.min_replicas} to {stage.max_replicas}"]
+        figures += [f"{stage.num_gpus:g} of a GPU"] if stage.num_gpus else []
+        figures += [f"not on {', '.join(stage.avoid_nodes)}"] if stage.avoid_nodes else []
+        for figure in figures:
+            assert any(rule.startswith(figure) for rule in stage.reasons), figure
+
+
+def test_the_plain_table_is_short() -> None:
+    short = shown("rtx-4090").stdout
+    assert "--explain" in short and len(short.splitlines()) < 20
+    assert "one replica a GPU" not in short
+    assert "one replica a GPU" in shown("rtx-4090", "--explain").stdout

@@ -28,18 +28,19 @@ class GraphStatus:
         self._deployments: dict[str, DeploymentStatusOverview] = {}
 
     async def ready(self) -> dict[str, bool]:
-        """Whether each stage can work: it runs, or starts on demand."""
+        """Whether each stage can work: it runs, or starts on demand. Serve names no deployments while it builds a
+        changed application: the old ones, of which this is one, serve until then."""
         found = await self._status()
         standby = {model for model, stage in self._plan.stages.items() if stage.min_replicas == 0}
         return {
-            model: model in standby or (name in found and found[name].replica_states.get("RUNNING", 0) > 0)
+            model: model in standby or not found or (name in found and found[name].replica_states.get("RUNNING", 0) > 0)
             for name, model in MODELS.items()
         }
 
     async def engine(self) -> dict[str, int] | None:
         """One text-to-semantic replica's counters; None where none runs (asking would start one) or answers."""
-        replicas = (await self._status())["TextToSemantic"].replica_states
-        if not replicas.get("RUNNING"):
+        found = (await self._status()).get("TextToSemantic")
+        if found is None or not found.replica_states.get("RUNNING"):
             return None
         try:
             return await asyncio.wait_for(self._ask(), ANSWER_WITHIN)

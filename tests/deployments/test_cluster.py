@@ -8,13 +8,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
 
+from cluster.tiers import STAGES
 from tests.graph import eventually, free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,9 +35,10 @@ def run(*command: str, **more: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def head(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """`ray start --head` on free ports; gives the dashboard's address and Ray's."""
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`ray start --head` on free ports; gives the dashboard's address."""
+    tmp_path = tmp_path_factory.mktemp("head")
     port, dashboard = free_port(), free_port()
     ports = [f"--{name}={free_port()}" for name in ("dashboard-agent-listen-port", "ray-client-server-port")]
     command = [RAY, "start", "--head", f"--port={port}", f"--dashboard-port={dashboard}", "--num-cpus=4", *ports]
@@ -49,7 +53,7 @@ def head(tmp_path: Path) -> Iterator[tuple[str, str]]:
     address = f"http://127.0.0.1:{dashboard}"
     try:
         eventually(lambda: _answers(f"{address}/api/serve/applications/"), bool, within=60)
-        yield address, f"127.0.0.1:{port}"
+        yield address
     finally:
         # Its own group only: `ray stop` would end the session's Ray too.
         os.killpg(head.pid, signal.SIGKILL)
@@ -63,24 +67,117 @@ def _answers(url: str) -> bool:
         return False
 
 
-def test_the_same_file_deploys_to_a_running_cluster(head: tuple[str, str], tiny: Path, tmp_path: Path) -> None:
-    dashboard, address = head
+@dataclass
+class Deployed:
+    """serve_config.yaml on a running cluster. `config` is what was deployed last."""
+
+    dashboard: str
+    address: str
+    config: dict
+
+    def deploy(self) -> None:
+        """What `serve deploy` sends, without starting a process for it."""
+        httpx.put(f"{self.dashboard}/api/serve/applications/", json=self.config, timeout=30).raise_for_status()
+
+    def status(self) -> dict:
+        found = httpx.get(f"{self.dashboard}/api/serve/applications/", timeout=10).json()
+        return found["applications"]["shoal"]
+
+    def replicas(self) -> dict[str, list[str]]:
+        """Names of each deployment's replicas that take requests."""
+        return {
+            name: [r["replica_id"] for r in found["replicas"] if r["state"] == "RUNNING"]
+            for name, found in self.status()["deployments"].items()
+        }
+
+    def speak(self, text: str = "Hello from a cluster.", **fields: object) -> httpx.Response:
+        body = {"text": text, "max_new_tokens": 20, "seed": 1, "format": "pcm", **fields}
+        return httpx.post(f"{self.address}/v1/tts", json=body, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def deployed(dashboard: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    port = free_port()
+    port, folder = free_port(), tmp_path_factory.mktemp("deployed")
     config["http_options"] = {"host": "127.0.0.1", "port": port}
-    config["applications"][0]["args"] |= {"checkpoint": str(tiny), "voices": str(tmp_path / "voices")}
-    file = tmp_path / "serve_config.yaml"
+    stages = {name: {"threads": 1, "num_cpus": 0.5} for name in STAGES}  # so that the cluster holds all of them twice
+    config["applications"][0]["args"] |= {"checkpoint": str(tiny), "voices": str(folder / "voices"), "stages": stages}
+    cluster = Deployed(dashboard, f"http://127.0.0.1:{port}", config)
+    file = folder / "serve_config.yaml"
     file.write_text(yaml.safe_dump(config))
     run(SERVE, "deploy", "--address", dashboard, str(file))
+    found = eventually(cluster.status, lambda s: s["status"] in ("RUNNING", "DEPLOY_FAILED"), within=90)
+    assert found["status"] == "RUNNING", found
+    return cluster
 
-    def status() -> dict:
-        return yaml.safe_load(run(SERVE, "status", "--address", dashboard))["applications"]["shoal"]
 
-    healthy = eventually(status, lambda s: s["status"] in ("RUNNING", "DEPLOY_FAILED"), within=90)
+def test_the_same_file_deploys_to_a_running_cluster(deployed: Deployed) -> None:
+    healthy = yaml.safe_load(run(SERVE, "status", "--address", deployed.dashboard))["applications"]["shoal"]
     assert healthy["status"] == "RUNNING", healthy
     assert {d["status"] for d in healthy["deployments"].values()} == {"HEALTHY"}
-    body = {"text": "Hello from a cluster.", "max_new_tokens": 20, "seed": 1}
-    assert httpx.post(f"http://127.0.0.1:{port}/v1/tts", json=body, timeout=60).status_code == 200
+    assert deployed.speak().status_code == 200
+
+
+LONG = "The shoal turns as one, and nobody gives an order. " * 40  # ten segments
+
+
+@contextmanager
+def listening(cluster: Deployed) -> Iterator[Callable[[], int]]:
+    """A client who has heard the beginning of a long text, and takes the rest when asked: gives its bytes."""
+    body = {"text": LONG, "streaming": True, "seed": 4, "format": "pcm"}
+    with httpx.stream("POST", f"{cluster.address}/v1/tts", json=body, timeout=60) as response:
+        assert response.status_code == 200, response.read()
+        parts = response.iter_raw()
+        first = next(parts)
+        yield lambda: len(first) + sum(map(len, parts))
+
+
+def test_a_changed_limit_restarts_nothing(deployed: Deployed) -> None:
+    before = deployed.replicas()
+    (ingress,) = deployed.config["applications"][0]["deployments"]
+    assert deployed.speak("x" * 600).status_code == 200
+    with listening(deployed) as rest:
+        ingress["user_config"]["text_chars"] = 500
+        deployed.deploy()
+        refused = eventually(lambda: deployed.speak("x" * 600), lambda r: r.status_code != 200)
+        assert refused.status_code == 413 and "the limit is 500" in refused.text
+        streamed = rest()
+    assert deployed.replicas() == before
+    # A faulty change leaves everything as it was: replicas that refused it would be replaced, and their requests lost.
+    ingress["user_config"]["text_char"] = 10
+    deployed.deploy()
+    eventually(deployed.status, lambda s: s["status"] == "RUNNING")
+    assert deployed.speak("x" * 600).status_code == 413 and deployed.speak().status_code == 200
+    assert deployed.replicas() == before
+    del ingress["user_config"]["text_char"]
+    ingress["user_config"]["text_chars"] = 50_000
+    deployed.deploy()
+    whole = eventually(
+        lambda: deployed.speak(LONG, max_new_tokens=1024, seed=4, streaming=True), lambda r: r.is_success
+    )
+    assert len(whole.content) == streamed
+
+
+def test_new_replicas_serve_before_old_ones_stop(deployed: Deployed) -> None:
+    before = deployed.replicas()
+    whole = deployed.speak(LONG, max_new_tokens=1024, seed=4, streaming=True)
+    answers: set[tuple[str, int]] = set()
+    with listening(deployed) as rest:
+        deployed.config["applications"][0]["args"]["stages"]["text_to_semantic"]["slots"] = 5
+        deployed.deploy()
+
+        def changed() -> bool:
+            answers.add(("speak", deployed.speak().status_code))
+            answers.add(("ready", httpx.get(f"{deployed.address}/v2/health/ready", timeout=30).status_code))
+            now = deployed.replicas()
+            return all(now.get(name) and not set(now[name]) & set(old) for name, old in before.items())
+
+        eventually(changed, bool, within=90)
+        assert rest() == len(whole.content)
+    assert answers == {("speak", 200), ("ready", 200)}
+    health = httpx.get(f"{deployed.address}/health", timeout=30).json()
+    assert health["plan"]["stages"]["text_to_semantic"]["slots"] == 5 and health["plan"]["spare"]
+    assert deployed.speak().status_code == 200
 
 
 TWO_NODES = """

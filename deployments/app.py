@@ -46,11 +46,11 @@ def build(args: dict[str, Any]) -> serve.Application:
         csvlog.write_hardware(settings.csv_folder, plan.tier, machines, plan.to_dict())
     for name, stage in plan.stages.items():
         logger.info("%s on %s: %s", name, stage.device, "; ".join(stage.reasons))
-    return graph(settings, checkpoint, plan)
+    return graph(settings, checkpoint, plan, len(machines))
 
 
-def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Application:
-    """The three stages and the ingress, each with what the plan gives it."""
+def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan, nodes: int) -> serve.Application:
+    """The three stages, each with what the plan gives it, and the ingress, spread over the nodes."""
     path = str(checkpoint.path)
     lm, codec = plan.stages["text_to_semantic"], checkpoint.codec_config
     streams = max(lm.slots * lm.max_replicas, plan.stages["vq_decoder"].slots)
@@ -76,6 +76,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan) -> serve.Appli
         Ingress,
         name="Ingress",
         num_replicas=settings.ingress_replicas,
+        max_replicas_per_node=-(-settings.ingress_replicas // nodes),
         max_ongoing_requests=INGRESS_REQUESTS,
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,

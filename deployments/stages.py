@@ -7,8 +7,13 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from ray.exceptions import RayActorError, RayTaskError, TaskCancelledError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
+from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError, TaskCancelledError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+    RequestCancelledError,
+)
 from ray.serve.handle import DeploymentHandle
 
 from deployments.pipeline import EncodedAudio
@@ -66,14 +71,21 @@ class RayStages:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Ray's errors as the domain's. A stage's own error comes wrapped with a remote traceback: unwrap it."""
+    """Ray's errors as the domain's."""
     try:
         yield
-    except RayTaskError as error:
-        raise error.cause if isinstance(error.cause, Exception) else error from None
-    except BackPressureError:
-        raise Busy("every place in the queue is taken: try again shortly") from None
-    except (RayActorError, DeploymentUnavailableError):
-        raise NotReady("a stage is restarting: try again in a few seconds") from None
-    except (TaskCancelledError, RequestCancelledError):
-        raise Gone("the request was cancelled") from None
+    except (RayError, RayServeException) as error:
+        raise plain(error) from None
+
+
+def plain(error: Exception) -> Exception:
+    """A stage's own error comes wrapped with a remote traceback, and so does that of a stage which it asked itself."""
+    if isinstance(error, RayTaskError):
+        return plain(error.cause) if isinstance(error.cause, Exception) else error
+    if isinstance(error, BackPressureError):
+        return Busy("every place in the queue is taken: try again shortly")
+    if isinstance(error, (RayActorError, ObjectLostError, DeploymentUnavailableError)):
+        return NotReady("a stage is restarting: try again in a few seconds")
+    if isinstance(error, (TaskCancelledError, RequestCancelledError)):
+        return Gone("the request was cancelled")
+    return error

@@ -29,8 +29,8 @@ def environment(**more: str) -> dict[str, str]:
     return plain | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "SHOAL_API_KEYS": ""} | more
 
 
-def run(*command: str, **more: str) -> str:
-    done = subprocess.run(command, env=environment(**more), cwd=ROOT, capture_output=True, text=True, timeout=120)
+def run(*command: str, timeout: float = 120, **more: str) -> str:
+    done = subprocess.run(command, env=environment(**more), cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -180,40 +180,13 @@ def test_new_replicas_serve_before_old_ones_stop(deployed: Deployed) -> None:
     assert deployed.speak().status_code == 200
 
 
-TWO_NODES = """
-import json, os, sys
-from ray.cluster_utils import Cluster
-import httpx, ray
-from ray import serve
-from cluster import nodes
-from deployments.app import build
-from tests.graph import free_port
-
-checkpoint, voices = sys.argv[1:]
-memory = 80 * 2**20
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": memory,
-    "include_dashboard": True, "dashboard_port": free_port()})
-cluster.add_node(num_cpus=2, object_store_memory=memory)
-ray.init(address=cluster.address, log_to_driver=False)
-port = free_port()
-serve.start(http_options={"host": "127.0.0.1", "port": port})
-stages = {name: {"threads": 1} for name in ("text_to_semantic", "vq_decoder", "reference_encoder")}
-serve.run(build({"checkpoint": checkpoint, "voices": voices, "stages": stages}), name="shoal", route_prefix="/")
-body = {"text": "Hello from two nodes.", "max_new_tokens": 20, "seed": 1}
-answer = httpx.post(f"http://127.0.0.1:{port}/v1/tts", json=body, timeout=60)
-application = serve.status().applications["shoal"]
-from ray.util.state import list_actors
-places = [(a.class_name.split(":")[-1], a.node_id) for a in list_actors(detail=True) if a.state == "ALIVE"]
-plan = httpx.get(f"http://127.0.0.1:{port}/health").json()["plan"]["stages"]["text_to_semantic"]
-found = {"status": answer.status_code, "nodes": len(nodes.profiles()), "planned": plan["initial_replicas"]}
-print(json.dumps(found | {"places": [node for name, node in places if name == "TextToSemantic"]}))
-serve.shutdown(); ray.shutdown(); cluster.shutdown()
-"""
-
-
-def test_two_nodes_share_the_graph(tiny: Path, tmp_path: Path) -> None:
-    output = run(sys.executable, "-W", "ignore", "-c", TWO_NODES, str(tiny), str(tmp_path / "voices"))
-    result = json.loads(next(line for line in output.splitlines() if line.startswith('{"status"')))
-    assert result["status"] == 200
-    # The plan gives each node a replica of its own, and that is where they are.
-    assert result["nodes"] == result["planned"] == len(result["places"]) == len(set(result["places"])) == 2, result
+def test_a_lost_node_takes_only_its_own_streams_along(tiny: Path, tmp_path: Path) -> None:
+    command = (sys.executable, "-W", "ignore", "-m", "tests.deployments.two_nodes", str(tiny), str(tmp_path / "voices"))
+    seen = json.loads(next(line for line in run(*command, timeout=240).splitlines() if line.startswith('{"nodes"')))
+    assert seen["nodes"] == len(set(seen["before"])) == len(set(seen["ingress"])) == 2, "a replica on each node"
+    assert set(seen["streams"]) == {"whole", "broken off"} and len(seen["streams"]) == 12, seen
+    statuses = {status for status, _, _ in seen["answers"]}
+    assert 200 in statuses and statuses <= {200, 503}, seen
+    assert all("restarting" in text for status, text, _ in seen["answers"] if status == 503)
+    assert seen["answers"][-1][0] == seen["last"] == 200
+    assert len(set(seen["back"]) - set(seen["before"])) == 1, "the node that came back is a new one to Ray, and in use"

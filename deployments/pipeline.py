@@ -16,6 +16,7 @@ import numpy as np
 from deployments.encode_cache import EncodeCache
 from deployments.stats import Origin, RequestStats, RequestWatch, SegmentStats
 from deployments.voices import VoiceLibrary, check_id
+from models.fish_speech import joining
 from models.fish_speech import text as texts
 from models.fish_speech.normalize import normalize
 from models.types import (
@@ -220,11 +221,14 @@ class Pipeline:
 
         try:
             start(1, patient=False)
-            sounding = False
+            sounding, level = False, 0.0
             while running:
+                seam = sounding
                 while (block := await running[0].next()) is not None:
                     stats.origin = stats.origin or running[0].origin
-                    sounding = True
+                    if seam:
+                        block, seam = joining.continued(block, level, self.stages.sample_rate), False
+                    sounding, level = True, float(block[-1])
                     start(self.limits.segments_ahead, patient=True)
                     yield block
                 spoken = running.popleft()

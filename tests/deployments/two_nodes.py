@@ -21,8 +21,8 @@ from deployments.app import build
 from tests.graph import eventually, free_port
 
 MEMORY = 80 * 2**20
-STREAMS = 12
-ENDLESS = {"temperature": 0.1, "max_new_tokens": 1900, "sample_rate": 48_000}
+STREAMS = 8
+ENDLESS = {"temperature": 0.1, "max_new_tokens": 1200, "sample_rate": 48_000}
 # Generating takes all of the second node. What every request needs has its place on the first: the decoder fits only
 # there, and each node has an ingress.
 STAGES = {

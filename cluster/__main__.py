@@ -14,6 +14,7 @@ from rich.table import Table
 from cluster.hardware import detect
 from cluster.plan import Plan, PlanError, PlanOptions, make
 from cluster.profile import HardwareProfile, ProfileError
+from cluster.tiers import TierError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 SHOWN = ("device", "precision", "quantization", "compile", "threads", "slots", "num_cpus", "num_gpus", "memory_gb")
@@ -38,14 +39,15 @@ def detect_command(as_json: AsJson = False) -> None:
 def plan_command(
     profile: Annotated[list[Path] | None, typer.Option(help="A profile's JSON; again for each machine.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps: a lock on every stage.")] = "auto",
+    tier: Annotated[str, typer.Option(help="A row of tiers.yaml to follow, whatever it matches.")] = "auto",
     explain: Annotated[bool, typer.Option("--explain", help="Print each decision with its rule.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What would run here, or on the machines of the given profiles."""
     try:
         machines = [_load(path) for path in profile] if profile else [detect()]
-        found = make(_distinct(machines), PlanOptions(device=device))
-    except (ProfileError, PlanError) as error:
+        found = make(_distinct(machines), PlanOptions(device, tier=tier))
+    except (ProfileError, PlanError, TierError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     if as_json:

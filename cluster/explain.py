@@ -50,13 +50,13 @@ def compiles(stage: str, choice: Choice, hosts: Sequence[HardwareProfile], tier:
     return True, "NVIDIA GPU with Triton"
 
 
-def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool) -> tuple[str, ...]:
+def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool, named: bool) -> tuple[str, ...]:
     """The rules behind what the tier prescribes for the graph as a whole."""
     names = ", ".join(machine.hostname for machine in machines)
     hot = f" ({tier.text_limit_hot} when it throttles)" if tier.text_limit_hot else ""
     kept = f"{tier.reference_cache} encoded references, {tier.prefix_cache_voices} voices' prompts"
     return (
-        f"tier {tier.name}: the first row of tiers.yaml that matches {names} and fits",
+        f"tier {tier.name}: {'asked for' if named else 'the first row of tiers.yaml that matches'}, and fits {names}",
         f"text {tier.text_limit} characters{hot}: by tier; longer text is split, or cut where the request asks for it",
         f"segments of {tier.chunk_length} characters, blocks of {tier.first_block} to {tier.block} frames: a small one "
         "sounds early, large ones cost less",

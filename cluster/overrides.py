@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.footprints import Footprints
 from cluster.profile import HardwareProfile
-from cluster.tiers import DEVICES, STAGES, Device, Precision, Quantization
+from cluster.tiers import DEVICES, STAGES, Device, Precision, Quantization, load
 
 Count = Annotated[int, Field(ge=1)]
 Replicas = Annotated[int, Field(ge=0)]
@@ -45,17 +45,22 @@ class StageOverride(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`."""
+    """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`;
+    `tier` names the row of tiers.yaml to follow, whatever it matches."""
 
     device: str = "auto"
     footprints: Footprints = field(default_factory=Footprints)
     stages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    tier: str = "auto"
 
 
 def read(options: PlanOptions) -> dict[str, StageOverride]:
     """The overrides of all three stages. Raises PlanError for unknown names, wrong types and contradictions."""
     if options.device not in ("auto", *DEVICES):
         raise PlanError(f"device {options.device!r} is unknown: choose auto, {', '.join(DEVICES)}")
+    tiers = ["auto", *(tier.name for tier in load())]
+    if options.tier not in tiers:
+        raise PlanError(f"tier {options.tier!r} is unknown{_nearest(options.tier, tiers)}")
     for stage in options.stages:
         if stage not in STAGES:
             raise PlanError(f"stage {stage!r} is unknown{_nearest(str(stage), STAGES)}")

@@ -88,7 +88,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
         raise PlanError("two profiles carry the same node id: give every machine its own")
     notes: list[str] = []
     locks = _locks(options, wanted, machines, notes)
-    sizer = Sizer(options.footprints, wanted, locks)
+    sizer = Sizer(options.footprints, wanted, locks, options.tier)
     sizing = sizer.text_to_semantic(machines, notes)
     drafts = _draft(sizer, sizing, machines, notes)
     for stage, draft in drafts.items():
@@ -111,7 +111,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
         expected_memory_gb=round(sum(stage.memory_gb for stage in stages.values()), 2),
         spare=spare,
         stages=stages,
-        reasons=explain.whole(tier, sizing.machines, spare),
+        reasons=explain.whole(tier, sizing.machines, spare, options.tier != "auto"),
     )
 
 

@@ -40,10 +40,13 @@ class Sizing:
 class Sizer:
     """Asks one question in many variants: what fits here? Holds what does not change between them."""
 
-    def __init__(self, footprints: Footprints, wanted: Mapping[str, StageOverride], locks: Mapping[str, str]) -> None:
+    def __init__(
+        self, footprints: Footprints, wanted: Mapping[str, StageOverride], locks: Mapping[str, str], tier: str
+    ) -> None:
         self.footprints = footprints
         self.wanted = wanted
         self.locks = locks
+        self.tier = tier
 
     def choice(
         self,
@@ -110,7 +113,7 @@ class Sizer:
         """
         able, shortages = [], []
         for machine in machines:
-            for rank, tier in matching(machine):
+            for rank, tier in matching(machine, self.tier):
                 if self.locks[LM] not in ("auto", tier.device) or not has_device(machine, tier.device):
                     continue
                 if shortage := self._host_shortage(machine, tier):
@@ -128,6 +131,11 @@ class Sizer:
                     f"not {tier.device}: {usable_gb(tier.device, tier.margin_gb, [machine]):.1f} GB usable {kind} on "
                     f"{machine.hostname} is under the {found:.1f} GB that {who}"
                 )
+        if not able and not shortages:
+            raise PlanError(
+                f"tier {self.tier} is for another device than these machines have or text_to_semantic is locked to: "
+                "leave the tier to auto"
+            )
         if not able:
             raise PlanError(
                 "; ".join(dict.fromkeys(shortages))

@@ -52,6 +52,23 @@ class Match(_Strict):
             )
         )
 
+    def covers(self, other: Match) -> bool:
+        """Whether a machine that the other holds for is always held by this one too."""
+        return all(
+            (
+                self.vendor is None or (other.vendor is not None and set(other.vendor) <= set(self.vendor)),
+                self.apple in (None, other.apple),
+                self.fanless in (None, other.fanless),
+                not self.amx or other.amx,
+                _at_most(self.free_vram_gb_min, other.free_vram_gb_min),
+                _at_most(self.performance_cores_min, other.performance_cores_min),
+            )
+        )
+
+
+def _at_most(threshold: float | None, other: float | None) -> bool:
+    return threshold is None or (other is not None and threshold <= other)
+
 
 class PerStage(_Strict):
     reference_encoder: Positive
@@ -121,11 +138,20 @@ def load(path: Path = TABLE) -> tuple[Tier, ...]:
     names = [tier.name for tier in tiers]
     if len(set(names)) < len(names):
         raise TierError(f"{path.name}: two tiers share a name")
+    for low, row in enumerate(tiers):
+        for high in tiers[low + 1 :]:
+            if row.match.covers(high.match):
+                raise TierError(
+                    f"{path.name}: {high.name} is never reached, as {row.name} above it matches all that it does: put "
+                    "the higher threshold first"
+                )
     return tiers
 
 
-def matching(machine: HardwareProfile) -> list[tuple[int, Tier]]:
-    """Rows that match, the strongest first, each with its position."""
+def matching(machine: HardwareProfile, named: str = "auto") -> list[tuple[int, Tier]]:
+    """Rows that match, the strongest first, each with its position; or the one that is named, whatever it matches."""
+    if named != "auto":
+        return [(0, tier) for tier in load() if tier.name == named]
     rows = [(index, tier) for index, tier in enumerate(load()) if tier.match.holds(machine)]
     if not rows:
         raise TierError(f"no row of tiers.yaml matches {machine.hostname}")

@@ -41,7 +41,7 @@ def build(args: dict[str, Any]) -> serve.Application:
     checkpoint = Checkpoint(settings.checkpoint_path)
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
-    plan = make(machines, PlanOptions(settings.device, footprints(checkpoint), settings.stages))
+    plan = make(machines, PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier))
     if settings.csv_folder:
         csvlog.write_hardware(settings.csv_folder, plan.tier, machines, plan.to_dict())
     for name, stage in plan.stages.items():

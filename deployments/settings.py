@@ -48,6 +48,7 @@ class Settings(_Strict):
 
     checkpoint: str = "checkpoints/tiny"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    tier: str = "auto"
     voices: str = "voices"
     stages: dict[str, dict[str, Any]] = {}
     autoscaling: AutoscalingSettings = AutoscalingSettings()

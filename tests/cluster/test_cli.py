@@ -63,6 +63,7 @@ def test_plan_here() -> None:
         (["--profile", "."], "Is a directory"),
         (["--profile", "cluster/tiers.yaml"], "tiers.yaml: profile: Invalid JSON"),
         (["--device", "gpu"], "choose auto, cpu, cuda, mps"),
+        (["--tier", "cpu-hihg"], "did you mean 'cpu-high'"),
         (["--profile", str(PROFILES / "container-2-core-4gb.json")], "GB usable RAM"),
         (["--profile", str(PROFILES / "laptop-4gb-busy.json"), "--device", "cuda"], "GB usable VRAM"),
     ],

@@ -190,6 +190,26 @@ def test_an_empty_override_is_none() -> None:
     assert make(machines("ryzen-5"), PlanOptions(stages={LM: None})) == make(machines("ryzen-5"))
 
 
+def test_a_tier_can_be_named() -> None:
+    plan = make(machines("server-epyc"), PlanOptions(tier="cpu-low"))
+    assert (plan.tier, plan.text_limit) == ("cpu-low", 300)
+    assert any(reason.startswith("tier cpu-low: asked for") for reason in plan.reasons)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (PlanOptions(tier="cpu-lo"), "tier 'cpu-lo' is unknown: did you mean 'cpu-low'"),
+        (PlanOptions(tier="zzz"), "tier 'zzz' is unknown: choose one of auto, nvidia-datacenter"),
+        (PlanOptions(tier="nvidia-large"), "another device than these machines have"),
+        (PlanOptions(device="cpu", tier="apple-pro"), "leave the tier to auto"),
+    ],
+)
+def test_impossible_tiers_say_what_to_do(options: PlanOptions, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        make(machines("server-epyc"), options)
+
+
 @pytest.mark.parametrize("device", ["gpu", "", "CUDA"])
 def test_unknown_devices_are_refused(device: str) -> None:
     with pytest.raises(PlanError, match="choose auto, cpu, cuda, mps"):

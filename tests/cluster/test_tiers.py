@@ -42,6 +42,12 @@ def write(tmp_path: Path, change) -> Path:
         (lambda d: d["tiers"][4].update(quantization=["int8"]), "int8 on MPS"),
         (lambda d: d["tiers"][7].update(text_limit_hot=5000), "over text_limit"),
         (lambda d: d["tiers"].append(d["tiers"][0]), "share a name"),
+        (
+            lambda d: d["tiers"].insert(0, d["tiers"].pop(1)),
+            "nvidia-datacenter is never reached, as nvidia-large above",
+        ),
+        (lambda d: d["tiers"][1]["match"].update(free_vram_gb_min=5), "nvidia-medium is never reached"),
+        (lambda d: d["tiers"].insert(0, d["tiers"].pop()), "never reached, as cpu-low above it"),
         (lambda d: d.update(more=1), "unknown section more"),
         (lambda d: d.pop("defaults"), "defaults"),
     ],

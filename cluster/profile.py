@@ -54,7 +54,7 @@ class Gpu:
     name: str
     vram_total: Bytes
     vram_free: Bytes
-    compute_capability: tuple[int, int]
+    compute_capability: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=0)]]
     problem: str | None = None
 
     def __post_init__(self) -> None:
@@ -87,6 +87,12 @@ class HardwareProfile:
     def __post_init__(self) -> None:
         if self.ram_available > self.ram_total:
             raise ProfileError(f"ram_available {self.ram_available} is over ram_total {self.ram_total}")
+        if not self.node:
+            raise ProfileError("node must not be empty: it tells machines apart")
+        if len({gpu.index for gpu in self.gpus}) < len(self.gpus):
+            raise ProfileError("two gpus carry the same index")
+        if self.apple and self.os != "macos":
+            raise ProfileError(f"apple is {self.apple!r}, but os is {self.os}: Apple's chips are used through macos")
 
     @property
     def cpus(self) -> float:

@@ -46,6 +46,10 @@ def test_json_there_and_back(path: Path) -> None:
         (lambda d: d["cpu"].update(instruction_sets=["mmx"]), "instruction_sets"),
         (lambda d: d["gpus"][0].update(vram_free=10**15), "vram_free"),
         (lambda d: d["gpus"][0].update(compute_capability=[8]), "compute_capability"),
+        (lambda d: d["gpus"][0].update(compute_capability=[-8, 0]), "compute_capability"),
+        (lambda d: d.update(gpus=d["gpus"] * 2), "same index"),
+        (lambda d: d.update(apple="M2 Pro"), "but os is linux"),
+        (lambda d: d.update(node=""), "node must not be empty"),
         (lambda d: d.update(schedulable_cpus=-1.0), "schedulable_cpus"),
     ],
 )

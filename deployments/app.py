@@ -30,6 +30,7 @@ logger = logging.getLogger("ray.serve")
 
 INGRESS_REQUESTS = 1000  # in flight on one ingress replica; it only waits for the stages
 QUIET = LoggingConfig(enable_access_log=False)  # the ingress logs each request once, with what became of it
+DRAIN_SECONDS = 600.0  # for a whole text; an ingress replica costs next to nothing
 SHUTDOWN_SECONDS = 60.0  # longer than the longest segment takes: running requests finish when a replica goes
 
 
@@ -79,7 +80,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan, nodes: int) ->
         max_replicas_per_node=-(-settings.ingress_replicas // nodes),
         max_ongoing_requests=INGRESS_REQUESTS,
         ray_actor_options={"num_cpus": 0},
-        graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
+        graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         max_surge_percent=100,
         user_config=LimitSettings().model_dump(),

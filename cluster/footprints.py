@@ -13,7 +13,7 @@ from dataclasses import dataclass
 GB = 1e9
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
-CPU_COPIES = {"reference_encoder": 1.1, "vq_decoder": 2.5}  # of the weights: oneDNN keeps them in layouts of its own
+CPU_COPIES = {"vq_decoder": 2.0}  # of the weights: oneDNN keeps them in layouts of its own too
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class Footprints:
     before its first tensor; `cuda_host_gb`: its RAM.
 
     Measured on a CPU, as private memory at its peak (libraries and checkpoint are mapped, 0.3 to 0.5 GB that replicas
-    share and the margin covers), GB against this model's: encoder fp32 1.45 (1.60), bf16 with two recordings 1.08
-    (1.14); decoder of 32 streams bf16 with 4 slots 1.70 (1.66), with 8 1.77 (1.82), fp32 with 4 2.73 (2.88); stages of
+    share and the margin covers), GB against this model's: encoder fp32 1.37 (1.51), bf16 with two recordings 1.03
+    (1.10); decoder of 32 streams bf16 with 4 slots 1.38 (1.48), with 8 1.45 (1.64), fp32 with 4 2.48 (2.51); stages of
     the tiny checkpoint 0.36 to 0.50 (0.45 to 0.48). Text-to-semantic in int8 took 1.66 with 4 slots and 2.78 with 16
-    (2.66 and 5.47) where slots were a third full: the model counts full ones. On CUDA nothing is measured yet.
+    (2.66 and 5.48) where slots were a third full: the model counts full ones. On CUDA nothing is measured yet.
     """
 
     text_to_semantic_params: int = 704_900_000

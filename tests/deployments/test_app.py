@@ -1,0 +1,19 @@
+"""The composition root: what the planner is told of a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cluster.plan import PlanOptions, make
+from cluster.profile import HardwareProfile
+from deployments.app import footprints
+from models.checkpoint import Checkpoint
+
+PROFILES = Path(__file__).parent.parent / "cluster" / "profiles"
+
+
+def test_a_container_of_two_cores_and_four_gb_runs_the_tiny_checkpoint(tiny: Path) -> None:
+    container = HardwareProfile.from_json((PROFILES / "container-2-core-4gb.json").read_text())
+    plan = make([container], PlanOptions(footprints=footprints(Checkpoint(tiny))))
+    assert plan.tier == "cpu-low" and plan.expected_memory_gb < 1.6
+    assert plan.stages["text_to_semantic"].slots == 16

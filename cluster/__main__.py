@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cluster import pools
 from cluster.hardware import detect
-from cluster.plan import Plan, PlanError, PlanOptions, make
+from cluster.plan import Plan, PlanError, PlanOptions
 from cluster.profile import HardwareProfile, ProfileError
 from cluster.tiers import TierError
 
@@ -46,15 +47,20 @@ def plan_command(
     """What would run here, or on the machines of the given profiles."""
     try:
         machines = [_load(path) for path in profile] if profile else [detect()]
-        found = make(_distinct(machines), PlanOptions(device, tier=tier))
+        found = pools.plan(_distinct(machines), PlanOptions(device, tier=tier))
     except (ProfileError, PlanError, TierError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
-        _show(found)
-        _explain(found) if explain else Console().print(HINT)
+        for name, plan in found.plans.items():
+            _show(name, plan)
+            if explain:
+                _explain(plan)
+        print(f"\nPools {', '.join(found.plans)}: {found.reason}")
+        if not explain:
+            print(HINT)
 
 
 def _load(path: Path) -> HardwareProfile:
@@ -97,9 +103,9 @@ def _facts(profile: HardwareProfile) -> list[tuple[str, str]]:
     return rows
 
 
-def _show(found: Plan) -> None:
+def _show(pool: str, found: Plan) -> None:
     console = Console()
-    table = Table("", *found.stages, title=f"Plan: tier {found.tier}", title_justify="left")
+    table = Table("", *found.stages, title=f"Pool {pool}: tier {found.tier}", title_justify="left")
     for name in SHOWN:
         table.add_row(name, *(str(getattr(stage, name)) for stage in found.stages.values()))
     bounds = (f"{s.min_replicas} to {s.max_replicas}, first {s.initial_replicas}" for s in found.stages.values())

@@ -44,6 +44,17 @@ def test_plan_for_people() -> None:
     assert "int8 on MPS falls back to the CPU" in long and "int8 on MPS" not in short
 
 
+def test_plan_shows_the_pool_that_stands_by_and_why() -> None:
+    path = str(PROFILES / "rtx-4090.json")
+    pools = json.loads(cluster("plan", "--profile", path, "--json").stdout)["pools"]
+    assert pools["further"]["cpu"]["stages"]["text_to_semantic"]["min_replicas"] == 0
+    shown = cluster("plan", "--profile", path).stdout
+    for words in ("Pool cuda: tier nvidia-large", "Pool cpu: tier server", "Pools cuda, cpu: the CPU stands by"):
+        assert words in shown
+    locked = cluster("plan", "--profile", path, "--device", "cuda").stdout
+    assert "Pool cpu" not in locked and "one pool: cuda is locked" in locked
+
+
 def test_plan_of_a_cluster() -> None:
     path = str(PROFILES / "epyc-2-core.json")
     plan = json.loads(cluster("plan", "--profile", path, "--profile", path, "--json").stdout)

@@ -10,9 +10,10 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
-from cluster import nodes
+from cluster import nodes, pools
 from cluster.footprints import ENCODER_TENSORS
-from cluster.plan import Footprints, Plan, PlanOptions, StagePlan, make
+from cluster.plan import Footprints, PlanOptions, StagePlan
+from cluster.pools import Pools
 from deployments import csvlog
 from deployments import settings as settings_file
 from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
@@ -21,6 +22,7 @@ from deployments.reference_encoder import ReferenceEncoder
 from deployments.replica import environment
 from deployments.routing import StreamRouter
 from deployments.settings import LimitSettings, Settings
+from deployments.status import deployment_name
 from deployments.text_to_semantic import TextToSemantic
 from deployments.vq_decoder import VQDecoder
 from models.checkpoint import Checkpoint
@@ -42,37 +44,56 @@ def build(args: dict[str, Any]) -> serve.Application:
     checkpoint = Checkpoint(settings.checkpoint_path)
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
-    plan = make(machines, PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier))
+    options = PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier)
+    planned = pools.plan(machines, options, settings.pool_options)
     if settings.csv_folder:
-        csvlog.write_hardware(settings.csv_folder, plan.tier, machines, plan.to_dict())
-    for name, stage in plan.stages.items():
-        logger.info("%s on %s: %s", name, stage.device, "; ".join(stage.reasons))
-    return graph(settings, checkpoint, plan, len(machines))
+        csvlog.write_hardware(settings.csv_folder, planned.first.tier, machines, planned.to_dict())
+    logger.info("pools: %s: %s", ", ".join(planned.plans), planned.reason)
+    for pool, plan in planned.plans.items():
+        for name, stage in plan.stages.items():
+            logger.info("pool %s: %s on %s: %s", pool, name, stage.device, "; ".join(stage.reasons))
+    return graph(settings, checkpoint, planned, len(machines))
 
 
-def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan, nodes: int) -> serve.Application:
-    """The three stages, each with what the plan gives it, and the ingress, spread over the nodes."""
+def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int) -> serve.Application:
+    """The reference-encoder and each pool's other two stages, each with what the plan gives it, and the ingress, spread
+    over the nodes."""
     path = str(checkpoint.path)
-    lm, codec = plan.stages["text_to_semantic"], checkpoint.codec_config
-    streams = max(lm.slots * lm.max_replicas, plan.stages["vq_decoder"].slots)
-    # New replicas serve before old ones stop, where the machines hold both. Else no new one could ever start.
-    surge = 100 if plan.spare else 0
-    # Acknowledgements come beside the streams; streams beyond the slots and as many waiting are refused by the engine.
-    text_to_semantic = _stage(
-        TextToSemantic, lm, settings, ongoing=4 * lm.slots, target=TARGET_OCCUPANCY * lm.slots, surge=surge
-    ).bind(path, plan, settings.csv_folder)
-    vq_decoder = _stage(
-        VQDecoder,
-        plan.stages["vq_decoder"],
-        settings,
-        ongoing=2 * streams,
-        target=TARGET_OCCUPANCY * streams,
-        surge=surge,
-    ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
-    encoder = plan.stages["reference_encoder"]
+    encoder, codec = planned.first.stages["reference_encoder"], checkpoint.codec_config
     reference_encoder = _stage(
-        ReferenceEncoder, encoder, settings, ongoing=4 * encoder.slots, target=2 * encoder.slots, surge=surge
-    ).bind(path, encoder, plan.tier)
+        ReferenceEncoder,
+        "ReferenceEncoder",
+        encoder,
+        settings,
+        ongoing=4 * encoder.slots,
+        target=2 * encoder.slots,
+        spare=planned.first.spare,
+    ).bind(path, encoder, planned.first.tier)
+    speaking = {}
+    for pool, plan in planned.plans.items():
+        lm, decoder = plan.stages["text_to_semantic"], plan.stages["vq_decoder"]
+        streams = max(lm.slots * lm.max_replicas, decoder.slots)
+        # Acknowledgements come beside the streams; streams beyond the slots and as many waiting reach the engine, which
+        # refuses them: in a queue of Serve's they would wait, and no other pool could take them.
+        text_to_semantic = _stage(
+            TextToSemantic,
+            deployment_name("text_to_semantic", pool, planned),
+            lm,
+            settings,
+            ongoing=4 * lm.slots,
+            target=TARGET_OCCUPANCY * lm.slots,
+            spare=plan.spare,
+        ).bind(path, plan, settings.csv_folder)
+        vq_decoder = _stage(
+            VQDecoder,
+            deployment_name("vq_decoder", pool, planned),
+            decoder,
+            settings,
+            ongoing=4 * streams,
+            target=TARGET_OCCUPANCY * streams,
+            spare=plan.spare,
+        ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
+        speaking[pool] = text_to_semantic, vq_decoder
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
@@ -86,7 +107,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, plan: Plan, nodes: int) ->
         user_config=LimitSettings().model_dump(),
         logging_config=QUIET,
     )
-    return ingress.bind(settings, plan, codec, checkpoint.codec_key, reference_encoder, text_to_semantic, vq_decoder)
+    return ingress.bind(settings, planned, codec, checkpoint.codec_key, reference_encoder, speaking)
 
 
 def footprints(checkpoint: Checkpoint) -> Footprints:
@@ -114,14 +135,14 @@ def footprints(checkpoint: Checkpoint) -> Footprints:
 
 
 def _stage(
-    cls: type, plan: StagePlan, settings: Settings, *, ongoing: int, target: float, surge: int
+    cls: type, name: str, plan: StagePlan, settings: Settings, *, ongoing: int, target: float, spare: bool
 ) -> serve.Deployment:
     slots = cls is TextToSemantic
     scaling = settings.autoscaling
     elsewhere = {"label_selector": {"ray.io/node-id": f"!in({','.join(plan.avoid_nodes)})"}} if plan.avoid_nodes else {}
     return serve.deployment(
         cls,
-        name=cls.__name__,
+        name=name,
         max_ongoing_requests=ongoing,
         ray_actor_options={
             "num_cpus": plan.num_cpus,
@@ -141,7 +162,8 @@ def _stage(
         ),
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
-        max_surge_percent=surge,
+        # New replicas serve before old ones stop, where the machines hold both. Else no new one could ever start.
+        max_surge_percent=100 if spare else 0,
         logging_config=QUIET,
         **({"request_router_config": RequestRouterConfig(request_router_class=StreamRouter)} if slots else {}),
     )

@@ -11,10 +11,12 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
 
-from cluster.plan import Plan
+from cluster.monitor import Monitor
+from cluster.pools import Pools, device_of
 from deployments.ingress import create_app
 from deployments.logs import log_through_serve
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pools import LOOK_EVERY, PoolRouter
 from deployments.protocols.system import ServerInfo
 from deployments.replicas import Replicas
 from deployments.request_log import RequestLog
@@ -36,29 +38,35 @@ class Ingress:
     def __init__(
         self,
         settings: Settings,
-        plan: Plan,
+        pools: Pools,
         codec: CodecConfig,
         codec_key: str,
         reference_encoder: DeploymentHandle,
-        text_to_semantic: DeploymentHandle,
-        vq_decoder: DeploymentHandle,
+        speaking: dict[str, tuple[DeploymentHandle, DeploymentHandle]],
     ) -> None:
+        """`speaking`: each pool's text-to-semantic and VQ-decoder."""
         log_through_serve()
-        self._settings, self._plan = settings, plan
-        self._status = GraphStatus(serve.get_replica_context().app_name, plan, text_to_semantic)
-        self._replicas = Replicas([text_to_semantic], [vq_decoder, reference_encoder])
+        self._settings, self._pools = settings, pools
+        generators, decoders = zip(*speaking.values(), strict=True)
+        self._status = GraphStatus(serve.get_replica_context().app_name, pools, generators[0])
+        self._replicas = Replicas(generators, [*decoders, reference_encoder])
         self._scraper = Scraper(serve.get_replica_context().app_name)
-        self._log = RequestLog(plan.tier, settings.csv_folder)
-        stages = RayStages(
-            reference_encoder,
-            text_to_semantic,
-            vq_decoder,
-            sample_rate=codec.sample_rate,
-            frame_length=codec.frame_length,
-            codec_key=codec_key,
-        )
-        limits = Limits(tier=plan.tier, tier_text_chars=plan.text_limit, encode_cache=plan.reference_cache)
-        self._pipeline = Pipeline(stages, VoiceLibrary(settings.voices_url), limits, self._log.record)
+        first = pools.first
+        self._log = RequestLog(first.tier, settings.csv_folder)
+        self._stages = {
+            pool: RayStages(
+                reference_encoder,
+                *handles,
+                sample_rate=codec.sample_rate,
+                frame_length=codec.frame_length,
+                codec_key=codec_key,
+            )
+            for pool, handles in speaking.items()
+        }
+        self._router = self._make_router()
+        limits = Limits(tier=first.tier, tier_text_chars=first.text_limit, encode_cache=first.reference_cache)
+        stages, voices = next(iter(self._stages.values())), VoiceLibrary(settings.voices_url)
+        self._pipeline = Pipeline(stages, voices, limits, self._router.route, self._log.record)
         self._log.follow(self._pipeline)
         self._configured = False
 
@@ -82,7 +90,8 @@ class Ingress:
         )
 
     def __serve_build_asgi_app__(self) -> Starlette:
-        settings, plan, lm = self._settings, self._plan, self._plan.stages["text_to_semantic"]
+        settings, plan = self._settings, self._pools.first
+        lm = plan.stages["text_to_semantic"]
         info = ServerInfo(
             version=version("shoal"),
             checkpoint=settings.checkpoint_path.name,
@@ -96,6 +105,20 @@ class Ingress:
             machines=self._replicas.machines,
             clear_prefixes=self._replicas.clear_prefixes,
             metrics=self._scraper.text,
+            pools=self._router.describe,
         )
         keys = [key.get_secret_value() for key in settings.api_keys]
         return create_app(self._pipeline, info, keys, send_request_id=False)  # Serve sends one itself
+
+    def _make_router(self) -> PoolRouter:
+        pools = [
+            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit)
+            for name, plan in self._pools.plans.items()
+        ]
+        return PoolRouter(
+            pools,
+            thresholds={pool.name: self._settings.thresholds(pool.name) for pool in pools},
+            status=self._status.pools,
+            monitor=Monitor(LOOK_EVERY),
+            reason=self._pools.reason,
+        )

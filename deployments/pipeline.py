@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -24,11 +25,19 @@ from models.types import (
     EncodedReference,
     Gone,
     InvalidRequest,
+    NotReady,
+    OutOfMemory,
     Prompt,
     Reference,
+    Sampling,
     SynthesisRequest,
     Unsayable,
 )
+
+log = logging.getLogger(__name__)
+
+TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
+STARTED_WITHIN = 120.0  # seconds in which one starts and takes it, where none could
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,18 +49,27 @@ class EncodedAudio:
 
 
 class Stages(Protocol):
-    """The three stages as the pipeline calls them. `codec_key` names the codec's weights: codes belong to them."""
+    """The three stages as the pipeline calls them. `codec_key` names the codec's weights: codes belong to them.
+    `active` counts segments being spoken; `failed_at` is when one last raised NotReady, by time.monotonic."""
 
     sample_rate: int
     frame_rate: float
     codec_key: str
+    active: int
+    failed_at: float
 
     async def encode(self, audio: bytes) -> EncodedAudio:
         """A recording in any container -> its codes. Raises NotAudio, TooLarge, Busy, NotReady."""
 
-    def speak(self, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+    def speak(
+        self, prompt: Prompt, within: float = STARTED_WITHIN
+    ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         """Float32 PCM blocks of one segment, before them where they come from, after them how they were made; closing
-        or cancelling the generator stops the work on every stage."""
+        or cancelling the generator stops the work on every stage. Raises Busy, or NotReady where no replica takes it
+        `within` so many seconds."""
+
+    def wake(self) -> None:
+        """Start what stands by at zero replicas; returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +88,20 @@ class Limits:
     first_segment_chars: int = 100
     segment_chars: int = 300
     encode_cache: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Stages on one kind of device, and the tier that it makes with its limit in characters."""
+
+    name: str
+    device: str
+    stages: Stages
+    tier: str = Limits.tier
+    text_chars: int = Limits.tier_text_chars
+
+    def limits(self, limits: Limits) -> Limits:
+        return replace(limits, tier=self.tier, tier_text_chars=self.text_chars)
 
 
 class Speech:
@@ -115,13 +147,16 @@ class Speech:
 
 
 class Pipeline:
-    """`record` is told of every request once, when it is over."""
+    """`stages` encode references for all pools; `route` gives the pools that may speak for a request asking for a
+    device or None, best first, and raises InvalidRequest where there are none. `record` is told of every request once,
+    when it is over."""
 
     def __init__(
         self,
         stages: Stages,
         voices: VoiceLibrary,
         limits: Limits,
+        route: Callable[[str | None], Sequence[Pool]],
         record: Callable[[RequestStats], None] = lambda stats: None,
     ) -> None:
         self.stages = stages
@@ -129,6 +164,7 @@ class Pipeline:
         self.limits = limits
         self.encoded = EncodeCache(limits.encode_cache)
         self.running = 0
+        self._route = route
         self._record = record
 
     async def open(self, request: SynthesisRequest) -> Speech:
@@ -145,28 +181,34 @@ class Pipeline:
             raise
 
     async def _open(self, request: SynthesisRequest, watch: RequestWatch) -> Speech:
-        stats = watch.stats
-        segments, headers = await asyncio.to_thread(segment, request, self.limits)
-        stats.segments = len(segments)
+        stats, pools = watch.stats, self._route(request.device)
+        segments, headers = await asyncio.to_thread(segment, request, pools[0].limits(self.limits))
         references = await self._references(request, watch)
         stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
         notes = [note for reference in references for note in reference.notes]
-        if notes:
-            headers["X-Reference-Note"] = header_text(" ".join(notes))
-        sampling = request.sampling
-        prompts = [
-            Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
-            for i, text in enumerate(segments)
-        ]
-        rest = self._speak(prompts, stats)
-        try:
-            first = await anext(rest)
-        except StopAsyncIteration:
-            raise Unsayable("The model made no sound for this text; add words, or try another seed.") from None
-        watch.heard(len(first) / self.stages.sample_rate)
-        if stats.origin:
-            headers |= {"X-Device": stats.origin.device, "X-Precision": stats.origin.weights}
-        return Speech(headers, self.stages.sample_rate, first, rest, watch)
+        refusals: list[Exception] = []
+        for pool in pools:
+            if refusals:  # this pool's tier has limits of its own
+                log.info("passed on to pool %s: %s", pool.name, refusals[-1])
+                segments, headers = await asyncio.to_thread(segment, request, pool.limits(self.limits))
+            stats.segments = len(segments)
+            within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
+            rest = self._speak(pool.stages, prompts(request.sampling, references, segments), within, stats)
+            try:
+                first = await anext(rest, None)
+            except (Busy, NotReady, OutOfMemory) as error:
+                refusals.append(error)
+                continue
+            if first is None:
+                raise Unsayable("The model made no sound for this text; add words, or try another seed.")
+            watch.heard(len(first) / self.stages.sample_rate)
+            headers |= {"X-Device": pool.device, "X-Pool": pool.name}
+            if stats.origin:
+                headers |= {"X-Device": stats.origin.device, "X-Precision": stats.origin.weights}
+            if notes:
+                headers["X-Reference-Note"] = header_text(" ".join(notes))
+            return Speech(headers, self.stages.sample_rate, first, rest, watch)
+        raise refusals[0]
 
     def _over(self, stats: RequestStats) -> None:
         self.running -= 1
@@ -209,15 +251,18 @@ class Pipeline:
         await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)
         return encoded
 
-    async def _speak(self, prompts: list[Prompt], stats: RequestStats) -> AsyncGenerator[np.ndarray, None]:
-        """All prompts' blocks in order. The first runs alone until it sounds: nothing competes with the first audio,
-        and the others find its voice prefix cached."""
+    async def _speak(
+        self, stages: Stages, prompts: list[Prompt], within: float, stats: RequestStats
+    ) -> AsyncGenerator[np.ndarray, None]:
+        """All prompts' blocks in order; what is to sound first must be taken `within` seconds. The first prompt runs
+        alone until it sounds: nothing competes with the first audio, and the others find its voice prefix cached."""
         waiting = deque(prompts)
         running: deque[_Utterance] = deque()
 
         def start(count: int, patient: bool) -> None:
             while waiting and len(running) < count:
-                running.append(_Utterance(self.stages, waiting.popleft(), self.limits.lead_blocks, patient))
+                limit = STARTED_WITHIN if patient else within
+                running.append(_Utterance(stages, waiting.popleft(), self.limits.lead_blocks, patient, limit))
 
         try:
             start(1, patient=False)
@@ -243,10 +288,11 @@ class _Utterance:
     """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
     stages are busy, instead of failing a text whose beginning already sounds."""
 
-    def __init__(self, stages: Stages, prompt: Prompt, lead: int, patient: bool) -> None:
+    def __init__(self, stages: Stages, prompt: Prompt, lead: int, patient: bool, within: float) -> None:
         self._stages = stages
         self._prompt = prompt
         self._patient = patient
+        self._within = within
         self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue(lead)
         self._closing = False
         self.origin: Origin | None = None
@@ -279,7 +325,7 @@ class _Utterance:
     async def _speak(self) -> None:
         while True:
             try:
-                async with aclosing(self._stages.speak(self._prompt)) as blocks:
+                async with aclosing(self._stages.speak(self._prompt, self._within)) as blocks:
                     async for block in blocks:
                         if isinstance(block, Origin):
                             self.origin = block
@@ -323,6 +369,13 @@ def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[
     if not segments:
         raise Unsayable("What is left of the text holds nothing to say: send at least one word or number.")
     return segments, headers
+
+
+def prompts(sampling: Sampling, references: tuple[EncodedReference, ...], segments: Sequence[str]) -> list[Prompt]:
+    return [
+        Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
+        for i, text in enumerate(segments)
+    ]
 
 
 def segment_seed(seed: int, index: int) -> int:

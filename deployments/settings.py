@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from cluster.balance import Threshold, Thresholds
+from cluster.pools import PoolOptions
+from cluster.tiers import DEVICES, Device
 from models.suggest import did_you_mean
 from models.types import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
+
+_POOL_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -43,18 +49,53 @@ class MonitoringSettings(_Strict):
     csv: str | None = None
 
 
+class PoolSettings(_Strict):
+    """Replicas of text-to-semantic and the decoder on one device, which the pool's name tells where it is one."""
+
+    device: Device | None = None
+    stages: dict[str, dict[str, Any]] = {}
+    balance: Thresholds | None = None
+
+
 class Settings(_Strict):
-    """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage."""
+    """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage, in the first pool.
+    Without `pools` the plan decides which there are; `balance` holds for those that bring no thresholds."""
 
     checkpoint: str = "checkpoints/tiny"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     tier: str = "auto"
     voices: str = "voices"
     stages: dict[str, dict[str, Any]] = {}
+    pools: dict[str, PoolSettings] = {}
+    balance: Thresholds = Thresholds()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
     api_keys: tuple[SecretStr, ...] = ()
+
+    @model_validator(mode="after")
+    def _pools_have_devices(self) -> Settings:
+        for name, pool in self.pools.items():
+            device = pool.device or name
+            if not _POOL_NAME.fullmatch(name):
+                raise ValueError(f"pools.{name}: a pool's name is of small letters, digits and dashes")
+            if name == "auto" or device not in DEVICES:
+                raise ValueError(f"pools.{name}: give it a device: {', '.join(DEVICES)}")
+            if name in DEVICES and name != device:
+                raise ValueError(f"pools.{name}: its device is {device}: name it otherwise")
+            if self.device not in ("auto", device):
+                raise ValueError(
+                    f"pools.{name}: its device is {device}, but device {self.device} is a lock: remove one"
+                )
+        return self
+
+    @property
+    def pool_options(self) -> dict[str, PoolOptions]:
+        return {name: PoolOptions(pool.device or name, pool.stages) for name, pool in self.pools.items()}
+
+    def thresholds(self, pool: str) -> Thresholds:
+        own = self.pools.get(pool)
+        return own.balance if own and own.balance else self.balance
 
     @property
     def checkpoint_path(self) -> Path:
@@ -100,12 +141,23 @@ def read_limits(user_config: Any) -> LimitSettings:
         raise SettingsError("limits: " + "; ".join(_fault(fault, LimitSettings) for fault in error.errors())) from None
 
 
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "autoscaling": AutoscalingSettings,
+    "monitoring": MonitoringSettings,
+    "pools": PoolSettings,
+    "balance": Thresholds,
+    **dict.fromkeys(Thresholds.model_fields, Threshold),
+}
+
+
 def _fault(fault: Any, model: type[_Strict]) -> str:
     path = [str(part) for part in fault["loc"]]
     where = ".".join(path)
+    if fault["type"] == "value_error":  # a sentence of our own
+        return f"{where}{': ' if where else ''}{fault['ctx']['error']}"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, got {fault['input']!r}"
-    if len(path) > 1:
-        model = {"autoscaling": AutoscalingSettings, "monitoring": MonitoringSettings}.get(path[0], model)
+    sections = path[:1] + path[2:-1] if path[0] == "pools" else path[:-1]  # a pool's name is nobody's section
+    model = next((_SECTIONS[part] for part in reversed(sections) if part in _SECTIONS), model)
     valid = [name for name in model.model_fields if name != "api_keys"]
     return f"unknown key {where!r}{did_you_mean(path[-1], valid)}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
@@ -16,7 +19,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
-from deployments.pipeline import EncodedAudio
+from deployments.pipeline import STARTED_WITHIN, EncodedAudio
 from deployments.stats import Origin, SegmentStats
 from models.types import Busy, Gone, NotReady, Prompt
 
@@ -24,7 +27,7 @@ ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
 
 
 class RayStages:
-    """Implements `deployments.pipeline.Stages`. `frame_length` is in samples."""
+    """Implements `deployments.pipeline.Stages` for one pool. `frame_length` is in samples."""
 
     def __init__(
         self,
@@ -42,30 +45,45 @@ class RayStages:
         self._encode = reference_encoder.encode
         self._acknowledge = text_to_semantic.options(method_name="acknowledge")
         self._stream = vq_decoder.options(stream=True).stream
+        self._machines = text_to_semantic.machine, vq_decoder.machine
+        self.active = 0
+        self.failed_at = -math.inf
 
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
             codes, notes = await self._encode.remote(audio)
         return EncodedAudio(codes, notes)
 
-    async def speak(self, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+    def wake(self) -> None:
+        # Together: a request alone would start text-to-semantic only when the decoder is there to ask it.
+        for machine in self._machines:
+            machine.remote()
+
+    async def speak(
+        self, prompt: Prompt, within: float = STARTED_WITHIN
+    ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         stream_id = uuid.uuid4().hex
         blocks = self._stream.remote(stream_id, prompt)
-        replica = ""
         frames = acknowledged = 0
+        self.active += 1
         try:
             with _translated():
+                async with asyncio.timeout(within):
+                    origin: Origin = await anext(blocks)
+                yield origin
                 async for block in blocks:
                     yield block
-                    if isinstance(block, Origin):
-                        replica = block.replica
                     if not isinstance(block, np.ndarray):
                         continue
                     frames += len(block) // self._frame_length
                     if frames - acknowledged >= ACKNOWLEDGE_EVERY:
                         acknowledged = frames
-                        self._acknowledge.options(multiplexed_model_id=replica).remote(stream_id, frames)
+                        self._acknowledge.options(multiplexed_model_id=origin.replica).remote(stream_id, frames)
+        except NotReady:
+            self.failed_at = time.monotonic()
+            raise
         finally:
+            self.active -= 1
             blocks.cancel()
 
 
@@ -74,7 +92,7 @@ def _translated() -> Iterator[None]:
     """Ray's errors as the domain's."""
     try:
         yield
-    except (RayError, RayServeException) as error:
+    except (RayError, RayServeException, TimeoutError) as error:
         raise plain(error) from None
 
 
@@ -82,6 +100,8 @@ def plain(error: Exception) -> Exception:
     """A stage's own error comes wrapped with a remote traceback, and so does that of a stage which it asked itself."""
     if isinstance(error, RayTaskError):
         return plain(error.cause) if isinstance(error.cause, Exception) else error
+    if isinstance(error, TimeoutError):
+        return NotReady("no replica was free to take the request in time: try again in a few seconds")
     if isinstance(error, BackPressureError):
         return Busy("every place in the queue is taken: try again shortly")
     if isinstance(error, (RayActorError, ObjectLostError, DeploymentUnavailableError)):

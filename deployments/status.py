@@ -4,55 +4,93 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import DeploymentStatusOverview
 
-from cluster.plan import Plan
+from cluster.pools import Pools
 
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
 ANSWER_WITHIN = 2.0  # seconds
 
-# What Ray calls a deployment, and what the model repository calls its model.
-MODELS = {"ReferenceEncoder": "reference_encoder", "TextToSemantic": "text_to_semantic", "VQDecoder": "vq_decoder"}
+# What the model repository calls a model, and what Ray calls its deployment.
+DEPLOYMENTS = {"reference_encoder": "ReferenceEncoder", "text_to_semantic": "TextToSemantic", "vq_decoder": "VQDecoder"}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """`state`: running; asleep or waking, of a pool that starts on demand; starting, of any other that cannot speak.
+    `replicas`: running ones by model."""
+
+    state: str
+    replicas: dict[str, int]
+
+
+def deployment_name(model: str, pool: str, pools: Pools) -> str:
+    """The first pool's deployments go by their stages' names, another's by its own name too."""
+    return DEPLOYMENTS[model] if pool == next(iter(pools.plans)) else f"{DEPLOYMENTS[model]}-{pool}"
 
 
 class GraphStatus:
-    """The state of one application's stages."""
+    """The state of one application's stages. `text_to_semantic` is the first pool's."""
 
-    def __init__(self, application: str, plan: Plan, text_to_semantic: DeploymentHandle) -> None:
-        self._application, self._plan = application, plan
+    def __init__(self, application: str, pools: Pools, text_to_semantic: DeploymentHandle) -> None:
+        self._application, self._plans = application, pools
         self._stats = text_to_semantic.stats
         self._asked = -ASK_EVERY
         self._deployments: dict[str, DeploymentStatusOverview] = {}
 
     async def ready(self) -> dict[str, bool]:
-        """Whether each stage can work: it runs, or starts on demand. Serve names no deployments while it builds a
-        changed application: the old ones, of which this is one, serve until then."""
-        found = await self._status()
-        standby = {model for model, stage in self._plan.stages.items() if stage.min_replicas == 0}
+        """Whether each stage can work: it runs, or starts on demand, in any of the pools. Serve names no deployments
+        while it builds a changed application: the old ones, of which this is one, serve until then."""
+        await self._ask_serve()
         return {
-            model: model in standby or not found or (name in found and found[name].replica_states.get("RUNNING", 0) > 0)
-            for name, model in MODELS.items()
+            model: not self._deployments
+            or any(
+                plan.stages[model].min_replicas == 0 or self._running(model, pool)
+                for pool, plan in self._plans.plans.items()
+                if model in plan.stages
+            )
+            for model in DEPLOYMENTS
         }
+
+    async def pools(self) -> dict[str, PoolStatus]:
+        """Each pool's state, by name."""
+        await self._ask_serve()
+        return {pool: self._pool(pool) for pool in self._plans.plans}
 
     async def engine(self) -> dict[str, int] | None:
         """One text-to-semantic replica's counters; None where none runs (asking would start one) or answers."""
-        found = (await self._status()).get("TextToSemantic")
-        if found is None or not found.replica_states.get("RUNNING"):
+        await self._ask_serve()
+        if not self._running("text_to_semantic", next(iter(self._plans.plans))):
             return None
         try:
             return await asyncio.wait_for(self._ask(), ANSWER_WITHIN)
         except TimeoutError:
             return None
 
+    def _pool(self, pool: str) -> PoolStatus:
+        stages = self._plans.plans[pool].stages
+        speaking = [model for model in ("text_to_semantic", "vq_decoder") if model in stages]
+        replicas = {model: self._running(model, pool) for model in speaking}
+        if all(replicas.values()):
+            return PoolStatus("running", replicas)
+        if any(stages[model].min_replicas > 0 and not replicas[model] for model in speaking):
+            return PoolStatus("starting", replicas)
+        found = [self._deployments.get(deployment_name(model, pool, self._plans)) for model in speaking]
+        return PoolStatus("waking" if any(each and each.replica_states for each in found) else "asleep", replicas)
+
+    def _running(self, model: str, pool: str) -> int:
+        found = self._deployments.get(deployment_name(model, pool, self._plans))
+        return found.replica_states.get("RUNNING", 0) if found else 0
+
     async def _ask(self) -> dict[str, int]:
         return await self._stats.remote()
 
-    async def _status(self) -> dict[str, DeploymentStatusOverview]:
+    async def _ask_serve(self) -> None:
         if time.monotonic() - self._asked >= ASK_EVERY:
             status = await asyncio.to_thread(serve.status)
             self._deployments = status.applications[self._application].deployments
             self._asked = time.monotonic()
-        return self._deployments

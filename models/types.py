@@ -81,7 +81,7 @@ class Prompt:
 @dataclass(frozen=True, slots=True)
 class SynthesisRequest:
     """One request as every protocol states it. `references` and `voice` exclude each other; both absent means the
-    model picks a voice. `sample_rate` None keeps the checkpoint's."""
+    model picks a voice. `sample_rate` None keeps the checkpoint's. `device`: the kind or the pool that must speak."""
 
     text: str
     references: tuple[Reference, ...] = ()
@@ -95,6 +95,7 @@ class SynthesisRequest:
     sample_rate: int | None = None
     bitrate_kbps: int | None = None
     on_long_text: str = "split"
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

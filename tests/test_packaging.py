@@ -197,7 +197,7 @@ def test_the_configuration_names_every_knob() -> None:
     (application,) = yaml.safe_load(CONFIG)["applications"]
     args, (ingress,) = application["args"], application["deployments"]
     assert args.keys() == Settings.model_fields.keys() - {"api_keys"}
-    for section in ("autoscaling", "monitoring"):
+    for section in ("autoscaling", "balance", "monitoring"):
         assert args[section].keys() == type(getattr(Settings(), section)).model_fields.keys()
     assert ingress == {"name": "Ingress", "user_config": LimitSettings().model_dump()}
 
@@ -223,8 +223,10 @@ def test_limits_in_args_say_where_they_belong() -> None:
 
 def test_the_commented_examples_are_valid() -> None:
     examples = yaml.safe_load("\n".join(re.findall(r"^\s*#\s+(\w+: \{.*\})", CONFIG, re.MULTILINE)))
+    pools = examples.pop("pools")
     assert len(examples) == 3
-    settings = read({"stages": examples}, {})
+    settings = read({"stages": examples, "pools": pools}, {})
+    assert [pool.device for pool in settings.pool_options.values()] == ["cuda", "cpu"]
     fields = {name for stage in settings.stages.values() for name in stage}
     assert fields <= set(StagePlan.__dataclass_fields__)
     with pytest.raises(SettingsError, match="did you mean"):

@@ -65,6 +65,7 @@ class Generation(Fields):
     chunk_length: int = Field(200, ge=100, le=300)
     normalize: bool = True
     on_long_text: Literal["split", "truncate"] = "split"
+    device: str | None = None
 
     def sampling(self) -> Sampling:
         """Raises InvalidRequest for a value out of range. A request without a seed gets a fresh one."""

@@ -58,6 +58,7 @@ class TTSRequest(fields.Generation):
             sample_rate=self.sample_rate,
             bitrate_kbps=None if bitrate == -1000 else bitrate,  # the SDK's word for "automatic"
             on_long_text=self.on_long_text,
+            device=self.device,
         )
 
 

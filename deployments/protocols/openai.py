@@ -53,6 +53,7 @@ class SpeechRequest(fields.Generation):
             speed=self.speed,
             sample_rate=PCM_RATE if self.response_format == "pcm" else None,
             on_long_text=self.on_long_text,
+            device=self.device,
         )
 
 

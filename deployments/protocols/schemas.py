@@ -14,7 +14,8 @@ class CacheStatus(BaseModel):
 
 
 class Health(BaseModel):
-    """`engine` are the counters of one text-to-semantic replica, null where none runs."""
+    """`engine` are the counters of one text-to-semantic replica, null where none runs; `pools` what runs on which
+    device, and the last decisions on where requests go."""
 
     status: Literal["ok", "not ready"]
     version: str
@@ -26,6 +27,7 @@ class Health(BaseModel):
     stages: dict[str, bool]
     reference_cache: CacheStatus
     engine: dict[str, int] | None
+    pools: dict[str, Any] | None
     plan: Any
     uptime_seconds: float
 

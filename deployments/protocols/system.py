@@ -54,7 +54,7 @@ async def _no_prefixes(halve: bool) -> None:
 class ServerInfo:
     """What the server says about itself. `plan` is JSON-ready; `ready` tells, by model name, which stages can work (one
     that it does not name can); `engine` gives text-to-semantic's counters, or None, and `engines` those of every
-    replica; `machines` are those that run a stage."""
+    replica; `machines` are those that run a stage; `pools` what runs where, and which pool requests go to."""
 
     version: str
     checkpoint: str
@@ -69,6 +69,7 @@ class ServerInfo:
     machines: Callable[[], Awaitable[list[MachineLoad]]] = _none
     clear_prefixes: Callable[[bool], Awaitable[None]] = _no_prefixes
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    pools: Callable[[], Awaitable[dict[str, Any] | None]] = _nothing
 
 
 async def health(request: Request) -> Response:
@@ -89,6 +90,7 @@ async def health(request: Request) -> Response:
         stages=stages,
         reference_cache=schemas.CacheStatus(entries=len(cache), hits=cache.hits, misses=cache.misses),
         engine=await info.engine(),
+        pools=await info.pools(),
         plan=info.plan,
         uptime_seconds=round(time.time() - info.started, 1),
     )

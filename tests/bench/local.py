@@ -9,7 +9,7 @@ import numpy as np
 
 from cluster.plan import Plan
 from deployments.batcher import Batcher
-from deployments.pipeline import EncodedAudio
+from deployments.pipeline import STARTED_WITHIN, EncodedAudio
 from deployments.replica import dtype_of
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
@@ -36,7 +36,7 @@ class LocalStages:
     async def encode(self, audio: bytes) -> EncodedAudio:
         raise NotReady("these stages have no encoder: store the voice's codes first")
 
-    async def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+    async def speak(self, prompt: Prompt, within: float = STARTED_WITHIN) -> AsyncGenerator[np.ndarray, None]:
         stream = await self._decode.run(self._network.open)
         stream_id = uuid.uuid4().hex
         try:

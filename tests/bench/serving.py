@@ -17,7 +17,7 @@ import httpx
 import psutil
 
 from cluster.plan import STAGES
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Limits, Pipeline, Pool
 from deployments.voices import VoiceLibrary
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
@@ -208,5 +208,7 @@ def bare(checkpoint: str, threads: int) -> Iterator[tuple[Speak, CodecConfig]]:
     with tempfile.TemporaryDirectory() as folder:
         register_voices(Path(folder), source)
         stages = LocalStages(source, plan(threads))
-        yield in_process(Pipeline(stages, VoiceLibrary(folder), Limits())), source.codec_config
+        pool = Pool("cpu", "cpu", stages)
+        pipeline = Pipeline(stages, VoiceLibrary(folder), Limits(), lambda device: [pool])
+        yield in_process(pipeline), source.codec_config
         stages.close()

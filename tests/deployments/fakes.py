@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import math
 import threading
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import numpy as np
 import soundfile
@@ -14,8 +15,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from deployments.ingress import create_app
-from deployments.pipeline import EncodedAudio, Limits, Pipeline
+from deployments.pipeline import STARTED_WITHIN, EncodedAudio, Limits, Pipeline, Pool
 from deployments.protocols.system import ServerInfo
+from deployments.stats import RequestStats
 from deployments.voices import VoiceLibrary
 from models.reference_encoder import audio
 from models.types import Prompt
@@ -42,6 +44,11 @@ class FakeStages:
         self.fail_after = 0
         self.endless = False
         self.block_seconds = 0.0
+        self.wakes = 0
+        self.failed_at = -math.inf
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     async def encode(self, recording: bytes) -> EncodedAudio:
         self.encodes += 1
@@ -49,7 +56,7 @@ class FakeStages:
         codes = np.zeros((10, -(-len(loaded.waveform) // FRAME)), np.int16)
         return EncodedAudio(codes, loaded.notes)
 
-    async def speak(self, prompt: Prompt) -> AsyncGenerator[np.ndarray, None]:
+    async def speak(self, prompt: Prompt, within: float = STARTED_WITHIN) -> AsyncGenerator[np.ndarray, None]:
         self.prompts.append(prompt)
         self.active += 1
         self.most_active = max(self.most_active, self.active)
@@ -74,8 +81,19 @@ def sine(seed: int, start: int, samples: int) -> np.ndarray:
     return (0.5 * np.sin(2 * np.pi * (200 + seed % 400) * at)).astype(np.float32)
 
 
+def make_pipeline(
+    stages: FakeStages,
+    voices: VoiceLibrary,
+    limits: Limits = Limits(),  # noqa: B008
+    record: Callable[[RequestStats], None] = lambda stats: None,
+) -> Pipeline:
+    """With one pool, whatever device is asked for."""
+    pool = Pool("cpu", "cpu", stages, limits.tier, limits.tier_text_chars)
+    return Pipeline(stages, voices, limits, lambda device: [pool], record)
+
+
 def make_app(stages: FakeStages, voices: str, limits: Limits = Limits(), api_keys: tuple[str, ...] = ()) -> Starlette:  # noqa: B008
-    return create_app(Pipeline(stages, VoiceLibrary(voices), limits), INFO, api_keys)
+    return create_app(make_pipeline(stages, VoiceLibrary(voices), limits), INFO, api_keys)
 
 
 @contextlib.contextmanager

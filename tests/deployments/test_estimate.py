@@ -10,9 +10,9 @@ from starlette.testclient import TestClient
 
 from cluster.memory import Costs, claim
 from deployments.ingress import create_app
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Limits
 from deployments.voices import VoiceLibrary
-from tests.deployments.fakes import INFO, FakeStages
+from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 
 S1_MINI = {"kv_bytes_per_position": 115_200, "positions": 2048, "memory_claimable": 3 * 10**9}
 
@@ -21,7 +21,7 @@ def client(folder: Path, engine: dict | None) -> TestClient:
     async def stats() -> dict | None:
         return engine
 
-    pipeline = Pipeline(FakeStages(), VoiceLibrary(str(folder)), Limits())
+    pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(folder)))
     return TestClient(create_app(pipeline, replace(INFO, engine=stats), Limits()))
 
 

@@ -22,7 +22,7 @@ from models.types import (
     Unsayable,
     VoiceNotFound,
 )
-from tests.deployments.fakes import FakeStages, recording, sine
+from tests.deployments.fakes import FakeStages, make_pipeline, recording, sine
 
 LONG = " ".join(f"Sentence number {i} says something about the sea and its fish." for i in range(40))
 SEA = Reference(recording(), "the sea")
@@ -35,7 +35,7 @@ def voices(tmp_path: Path) -> VoiceLibrary:
 
 @pytest.fixture
 def pipeline(stages: FakeStages, voices: VoiceLibrary) -> Pipeline:
-    return Pipeline(stages, voices, Limits(tier="test board", tier_text_chars=100))
+    return make_pipeline(stages, voices, Limits(tier="test board", tier_text_chars=100))
 
 
 async def listen(pipeline: Pipeline, request: SynthesisRequest) -> np.ndarray:
@@ -92,7 +92,7 @@ async def test_segments_run_side_by_side_within_the_bound(stages: FakeStages, pi
 
 async def test_a_stage_stays_within_its_lead_of_a_slow_listener(stages: FakeStages, voices: VoiceLibrary):
     stages.endless = True
-    pipeline = Pipeline(stages, voices, Limits(lead_blocks=3))
+    pipeline = make_pipeline(stages, voices, Limits(lead_blocks=3))
     speech = await pipeline.open(SynthesisRequest("Endless."))
     await until(lambda: stages.blocks_made >= 4)
     for _ in range(50):
@@ -144,30 +144,30 @@ async def test_a_stage_that_cancels_by_itself_does_not_hang_the_listener(stages:
         await pipeline.open(SynthesisRequest("Hello."))
 
 
-async def test_later_segments_wait_their_turn_when_busy(stages: FakeStages, pipeline: Pipeline):
+async def test_later_segments_wait_their_turn_when_busy(voices: VoiceLibrary):
     class Crowded(FakeStages):
         refused = 0
 
-        async def speak(self, prompt):
+        async def speak(self, prompt, within=0.0):
             if self.active:
                 self.refused += 1
                 raise Busy("one at a time", 0.001)
             async for block in super().speak(prompt):
                 yield block
 
-    pipeline.stages = crowded = Crowded()
-    got = await listen(pipeline, SynthesisRequest(LONG, normalize=False))
+    crowded = Crowded()
+    got = await listen(make_pipeline(crowded, voices), SynthesisRequest(LONG, normalize=False))
     assert crowded.refused
     spoken = {prompt.text for prompt in crowded.prompts}
     assert len(got) == sum(map(len, spoken)) * 2048
 
 
-async def test_silence_is_an_error(stages: FakeStages, pipeline: Pipeline):
+async def test_silence_is_an_error(voices: VoiceLibrary):
     class Mute(FakeStages):
-        async def speak(self, prompt):
+        async def speak(self, prompt, within=0.0):
             yield np.zeros(0, np.float32)
 
-    pipeline.stages = Mute()
+    pipeline = make_pipeline(Mute(), voices)
     with pytest.raises(Unsayable, match="no sound"):
         await pipeline.open(SynthesisRequest(LONG))
 
@@ -223,7 +223,7 @@ async def test_a_recording_is_encoded_once(stages: FakeStages, pipeline: Pipelin
 
 async def test_a_registered_voice_never_encodes_again(stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary):
     await pipeline.add_voice("sea", SEA.audio, "the sea")
-    restarted = Pipeline(stages, voices, Limits())
+    restarted = make_pipeline(stages, voices, Limits())
     await listen(restarted, SynthesisRequest("Hello.", voice="sea"))
     assert stages.encodes == 1
     assert stages.prompts[-1].references[0].text == "the sea"
@@ -232,7 +232,7 @@ async def test_a_registered_voice_never_encodes_again(stages: FakeStages, pipeli
 async def test_a_voice_without_codes_is_encoded_once(stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary):
     voices.add("sea", SEA.audio, "the sea")
     await listen(pipeline, SynthesisRequest("Hello.", voice="sea"))
-    await listen(Pipeline(stages, voices, Limits()), SynthesisRequest("Hello.", voice="sea"))
+    await listen(make_pipeline(stages, voices, Limits()), SynthesisRequest("Hello.", voice="sea"))
     assert stages.encodes == 1
 
 

@@ -7,9 +7,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from deployments.ingress import create_app
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Limits
 from deployments.voices import VoiceLibrary
-from tests.deployments.fakes import INFO, FakeStages
+from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 
 MODELS = {"reference_encoder", "text_to_semantic", "vq_decoder", "fish_speech"}
 
@@ -19,7 +19,7 @@ def half_ready(tmp_path: Path):
     async def ready() -> dict[str, bool]:
         return {"vq_decoder": False, "reference_encoder": True}
 
-    pipeline = Pipeline(FakeStages(), VoiceLibrary(str(tmp_path)), Limits())
+    pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(tmp_path)))
     with TestClient(create_app(pipeline, replace(INFO, ready=ready), Limits())) as client:
         yield client
 

@@ -14,7 +14,7 @@ from deployments.request_log import COLUMNS, row
 from deployments.stats import Generated, Origin, Playback, RequestStats, RequestWatch, SegmentStats, Use
 from deployments.voices import VoiceLibrary
 from models.types import Busy, Finished, Prompt, Reference, SynthesisRequest
-from tests.deployments.fakes import FRAME, FakeStages, recording
+from tests.deployments.fakes import FRAME, FakeStages, make_pipeline, recording
 
 ORIGIN = Origin("replica-1", "gpu-tier", "cuda", "bf16", "none", True)
 
@@ -29,7 +29,7 @@ def segment(frames: int = 40, steps: int = 40, **known: object) -> SegmentStats:
 class ToldStages(FakeStages):
     """Stages that also tell where segments come from and how they were made."""
 
-    async def speak(self, prompt: Prompt) -> AsyncGenerator:
+    async def speak(self, prompt: Prompt, within: float = 0.0) -> AsyncGenerator:
         yield ORIGIN
         frames = 0
         async for block in super().speak(prompt):
@@ -45,7 +45,7 @@ def told() -> list[RequestStats]:
 
 @pytest.fixture
 def pipeline(tmp_path: Path, told: list[RequestStats]) -> Pipeline:
-    return Pipeline(ToldStages(), VoiceLibrary(str(tmp_path)), Limits(), told.append)
+    return make_pipeline(ToldStages(), VoiceLibrary(str(tmp_path)), Limits(), told.append)
 
 
 async def listen(pipeline: Pipeline, request: SynthesisRequest) -> Speech:
@@ -132,10 +132,10 @@ async def test_failures_and_departures_are_told_once(pipeline: Pipeline, told: l
 
 
 async def test_stages_that_tell_nothing_leave_figures_unknown(tmp_path: Path, told: list[RequestStats]) -> None:
-    pipeline = Pipeline(FakeStages(), VoiceLibrary(str(tmp_path)), Limits(), told.append)
+    pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(tmp_path)), Limits(), told.append)
     speech = await listen(pipeline, SynthesisRequest("Hello."))
     cells = row(told[0], "test")
-    assert "X-Device" not in speech.headers
+    assert "X-Precision" not in speech.headers
     assert cells["frames"] is cells["queue_seconds"] is cells["rss_bytes"] is cells["device"] is None
     assert cells["rtf"] > 0
 

@@ -11,11 +11,11 @@ from starlette.testclient import TestClient
 
 from cluster.monitor import GpuLoad, Load
 from deployments.ingress import create_app
-from deployments.pipeline import Limits, Pipeline
+from deployments.pipeline import Limits
 from deployments.protocols import schemas
 from deployments.stats import MachineLoad
 from deployments.voices import VoiceLibrary
-from tests.deployments.fakes import INFO, FakeStages, recording
+from tests.deployments.fakes import INFO, FakeStages, make_pipeline, recording
 
 CALM = Load(cpu=10.0, ram=20.0, ram_available=10**9, gpus=(), gpu_error="no driver", temperature=None)
 
@@ -47,7 +47,7 @@ def machines() -> Machines:
 def client(machines: Machines, stages: FakeStages, tmp_path: Path) -> Iterator[TestClient]:
     answers = {name: getattr(machines, name) for name in ("machines", "engines", "clear_prefixes")}
     limits = Limits()
-    pipeline = Pipeline(stages, VoiceLibrary(str(tmp_path)), limits)
+    pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)), limits)
     with TestClient(create_app(pipeline, dataclasses.replace(INFO, **answers), limits, ("key",))) as client:
         client.headers["authorization"] = "Bearer key"
         yield client

@@ -1,0 +1,129 @@
+"""Which pool of replicas a request goes to, and what the pools are called in Ray Serve."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cluster import balance
+from cluster.balance import Decision, PoolState, Thresholds
+from cluster.monitor import Load, Monitor
+from deployments.pipeline import Pool
+from deployments.status import PoolStatus
+from models.types import InvalidRequest
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0  # seconds between looks at the machine and the pools
+SHOWN = 20  # decisions
+
+
+class PoolRouter:
+    """The pools of one application, the preferred one first. With one there is nothing to decide: no load is read and
+    no state asked for."""
+
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        thresholds: Mapping[str, Thresholds],
+        status: Callable[[], Awaitable[Mapping[str, PoolStatus]]],
+        monitor: Monitor,
+        reason: str,
+    ) -> None:
+        self._pools, self._thresholds, self._reason = list(pools), thresholds, reason
+        self._status, self._monitor = status, monitor
+        self._states: Mapping[str, PoolStatus] = {}
+        self._loads: deque[Load] = deque(maxlen=round(balance.INTERVAL / LOOK_EVERY))
+        self._decisions: deque[Decision] = deque(maxlen=SHOWN)
+        self._last: Decision | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    def route(self, device: str | None) -> list[Pool]:
+        """The pools to try for a request, best first: those of the device kind or the name that it asks for, else all.
+        Starts the one wanted most where it sleeps. Raises InvalidRequest for a device that no pool is on."""
+        found = self._asked_for(device)
+        if len(self._pools) == 1:
+            return found
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._follow())
+        wanted = self._last.pool if self._last else self._pools[0].name
+        found.sort(key=lambda pool: pool.name != wanted)
+        if self._state(found[0]) == "asleep":
+            found[0].stages.wake()
+        # While the one wanted most starts, or has died, who can speak now does.
+        return sorted(found, key=lambda pool: self._state(pool) != "running")
+
+    async def describe(self) -> dict[str, Any]:
+        """JSON-ready: the pools, what runs of them, and the last decisions, the newest first."""
+        states, now = await self._status(), time.monotonic()
+        return {
+            "reason": self._reason,
+            "pools": [
+                {
+                    "name": pool.name,
+                    "device": pool.device,
+                    "tier": pool.tier,
+                    "state": states[pool.name].state,
+                    "replicas": states[pool.name].replicas,
+                }
+                for pool in self._pools
+            ],
+            "decisions": [
+                {"pool": each.pool, "reason": each.reason, "seconds_ago": round(now - each.at, 1)}
+                for each in reversed(self._decisions)
+            ],
+        }
+
+    def _asked_for(self, device: str | None) -> list[Pool]:
+        if not device or device == "auto":
+            return list(self._pools)
+        named = [pool for pool in self._pools if pool.name == device]
+        if found := named or [pool for pool in self._pools if pool.device == device]:
+            return found
+        exist = [p.name if p.name == p.device else f"{p.name} (on {p.device})" for p in self._pools]
+        raise InvalidRequest(f"device {device!r} has no pool here; there is: auto, {', '.join(exist)}.")
+
+    def _state(self, pool: Pool) -> str:
+        if time.monotonic() - pool.stages.failed_at < balance.INTERVAL:
+            return "failing"  # Serve needs up to 10 s to notice a death
+        found = self._states.get(pool.name)
+        return found.state if found else "running"
+
+    async def _follow(self) -> None:
+        await asyncio.to_thread(self._monitor.start)
+        while True:
+            try:
+                self._states = await self._status()
+                self._loads.append(self._foreign(self._monitor.latest()))
+                self._decide()
+            except Exception as error:  # Serve's controller may be restarting: what was known holds until it answers
+                log.warning("the pools' states are unknown: %s", error)
+            await asyncio.sleep(LOOK_EVERY)
+
+    def _foreign(self, load: Load) -> Load:
+        """A GPU is busy to the brim with one stream of our own, and takes more into the same batch: how busy it is
+        counts only while none of ours runs there."""
+        if not any(pool.stages.active for pool in self._pools if pool.device == "cuda"):
+            return load
+        return replace(load, gpus=tuple(replace(gpu, utilization=None) for gpu in load.gpus))
+
+    def _decide(self) -> None:
+        pools = [
+            PoolState(
+                pool.name,
+                pool.device,
+                self._thresholds[pool.name],
+                available=self._state(pool) != "starting",
+            )
+            for pool in self._pools
+        ]
+        found = balance.choose(pools, balance.mean(self._loads), self._last, time.monotonic())
+        if self._last is None or found.pool != self._last.pool:
+            log.info("requests go to pool %s: %s", found.pool, found.reason)
+            self._decisions.append(found)
+        self._last = found

@@ -1,0 +1,239 @@
+"""Routing between pools: simulated loads and stages that answer at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cluster import balance
+from cluster.balance import Thresholds
+from cluster.monitor import GpuLoad, Load
+from deployments import pools as module
+from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pools import PoolRouter
+from deployments.settings import read
+from deployments.status import PoolStatus
+from deployments.voices import VoiceLibrary
+from models.types import Busy, InvalidRequest, NotReady, OutOfMemory, SettingsError, SynthesisRequest
+from tests.deployments.fakes import FakeStages
+
+QUIET = Load(10, 40, 8 * 10**9, (GpuLoad(0, 10, 10, None),), None, None)
+BUSY = replace(QUIET, gpus=(GpuLoad(0, 99, 10, None),))
+
+
+class Machine:
+    """A monitor and a Ray Serve of which a test says what they see."""
+
+    def __init__(self) -> None:
+        self.load = QUIET
+        self.looks = 0
+        self.states = {"cuda": "running", "cpu": "running"}
+        self.fail: Exception | None = None
+
+    def start(self) -> None:
+        pass
+
+    def latest(self) -> Load:
+        return self.load
+
+    async def status(self) -> dict[str, PoolStatus]:
+        self.looks += 1
+        if self.fail:
+            raise self.fail
+        return {name: PoolStatus(state, {}) for name, state in self.states.items()}
+
+
+class Two:
+    """A GPU's pool and a CPU's behind one pipeline."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...] = ("cuda", "cpu")) -> None:
+        self.machine = Machine()
+        self.stages = {name: FakeStages() for name in names}
+        pools = [
+            Pool(name, name, stages, f"tier-{name}", 50 if name == "cpu" else 1000)
+            for name, stages in self.stages.items()
+        ]
+        thresholds = dict.fromkeys(names, Thresholds())
+        self.router = PoolRouter(pools, thresholds, self.machine.status, self.machine, "a test")
+        voices = VoiceLibrary(str(folder / "voices"))
+        self.pipeline = Pipeline(self.stages[names[0]], voices, Limits(), self.router.route)
+
+    async def headers(self, text: str = "Hello.", **fields: object) -> dict[str, str]:
+        speech = await self.pipeline.open(SynthesisRequest(text, **fields))
+        await speech.aclose()
+        return speech.headers
+
+    async def speaker(self, device: str | None = None) -> str:
+        return (await self.headers(device=device))["X-Device"]
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not holds():
+                await asyncio.sleep(0.005)
+
+    async def until_speaks(self, device: str) -> None:
+        async with asyncio.timeout(5):
+            while await self.speaker() != device:
+                await asyncio.sleep(0.005)
+
+    async def look(self) -> None:
+        """Until what the machine shows now has been seen."""
+        await self.speaker()
+        looks = self.machine.looks
+        await self.until(lambda: self.machine.looks >= looks + 2)
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Two:
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(balance, "INTERVAL", 0.02)
+    return Two(tmp_path)
+
+
+async def test_load_moves_requests_and_back_and_says_why(two: Two) -> None:
+    await two.look()
+    assert await two.speaker() == "cuda"
+    two.machine.load = BUSY
+    await two.until_speaks("cpu")
+    two.machine.load = QUIET
+    await two.until_speaks("cuda")
+    shown = await two.router.describe()
+    reasons = [(each["pool"], each["reason"]) for each in shown["decisions"]]
+    assert [pool for pool, _ in reasons] == ["cuda", "cpu", "cuda"]
+    assert "GPU busy" in reasons[1][1]
+    assert [(pool["name"], pool["state"]) for pool in shown["pools"]] == [("cuda", "running"), ("cpu", "running")]
+
+
+async def test_our_own_work_on_a_gpu_is_no_reason_to_leave_it(two: Two) -> None:
+    two.stages["cuda"].active = 1
+    two.machine.load = BUSY
+    await two.look()
+    assert await two.speaker() == "cuda"
+    two.machine.load = replace(QUIET, gpus=(GpuLoad(0, 99, 95, None),))  # others' memory is
+    await two.until_speaks("cpu")
+
+
+async def test_a_pool_that_sleeps_is_woken_while_the_other_speaks(two: Two) -> None:
+    two.machine.states["cpu"] = "asleep"
+    two.machine.load = BUSY
+    await two.speaker()
+    await two.until(lambda: (two.router.route(None), two.stages["cpu"].wakes)[1] > 0)
+    assert await two.speaker() == "cuda"
+    two.machine.states["cpu"] = "running"
+    await two.until_speaks("cpu")
+
+
+async def test_a_request_for_a_pool_that_sleeps_wakes_it_and_waits(two: Two) -> None:
+    two.machine.states["cpu"] = "asleep"
+    await two.look()
+    assert await two.speaker("cpu") == "cpu"
+    assert two.stages["cpu"].wakes == 1 and two.stages["cuda"].wakes == 0
+
+
+async def test_a_dead_pool_is_routed_around_before_anything_is_decided(two: Two, monkeypatch) -> None:
+    await two.look()
+    monkeypatch.setattr(balance, "INTERVAL", 1e9)
+    two.machine.states["cuda"] = "starting"
+    await two.look()
+    assert await two.speaker() == "cpu"
+    assert await two.speaker("cuda") == "cuda", "who asks for it waits for it"
+
+
+async def test_a_pool_that_has_just_failed_is_not_asked_first(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    await two.look()
+    two.stages["cuda"].failed_at = time.monotonic()
+    monkeypatch.setattr(balance, "INTERVAL", 60)
+    assert await two.speaker() == "cpu"
+    two.stages["cuda"].failed_at -= 61
+    assert await two.speaker() == "cuda"
+
+
+async def test_what_was_known_holds_while_ray_serve_does_not_answer(two: Two) -> None:
+    two.machine.load = BUSY
+    await two.until_speaks("cpu")
+    two.machine.fail = RuntimeError("the controller is restarting")
+    await two.look()
+    assert await two.speaker() == "cpu"
+    two.machine.fail, two.machine.load = None, QUIET
+    await two.until_speaks("cuda")
+
+
+@pytest.mark.parametrize("error", [Busy("full", 3), NotReady("dead"), OutOfMemory("too large")])
+async def test_a_refused_request_goes_to_the_other_pool_unless_it_is_forced(two: Two, error: Exception) -> None:
+    two.stages["cuda"].fail = error
+    assert await two.speaker() == "cpu"
+    with pytest.raises(type(error)):
+        await two.speaker("cuda")
+    two.stages["cpu"].fail = NotReady("dead too")
+    with pytest.raises(type(error)):
+        await two.speaker()
+    assert {stages.active for stages in two.stages.values()} == {0}
+
+
+async def test_a_text_that_sounds_stays_in_its_pool(two: Two) -> None:
+    two.stages["cuda"].fail, two.stages["cuda"].fail_after = NotReady("died midway"), 1
+    speech = await two.pipeline.open(SynthesisRequest("A sentence about fish. " * 30))
+    with pytest.raises(NotReady):
+        async for _ in speech.blocks():
+            pass
+    assert not two.stages["cpu"].prompts
+
+
+async def test_the_limits_are_those_of_the_pool_that_speaks(two: Two) -> None:
+    text = "Words about the sea and its fish. " * 4
+    cuda = await two.headers(text, on_long_text="truncate")
+    two.stages["cuda"].fail = Busy("full")
+    cpu = await two.headers(text, on_long_text="truncate")
+    assert (cuda["X-Hardware-Tier"], cuda["X-Text-Truncated"], cuda["X-Pool"]) == ("tier-cuda", "false", "cuda")
+    assert (cpu["X-Hardware-Tier"], cpu["X-Text-Truncated"], cpu["X-Pool"]) == ("tier-cpu", "true", "cpu")
+
+
+async def test_a_device_without_a_pool_is_refused_with_what_exists(two: Two) -> None:
+    with pytest.raises(InvalidRequest, match="device 'mps' has no pool here; there is: auto, cuda, cpu"):
+        await two.speaker("mps")
+    assert [await two.speaker(device) for device in ("auto", "", None, "cpu")] == ["cuda", "cuda", "cuda", "cpu"]
+
+
+async def test_one_pool_asks_nobody(tmp_path: Path) -> None:
+    one = Two(tmp_path, ("cpu",))
+    assert [await one.speaker(device) for device in (None, "auto", "cpu")] == ["cpu"] * 3
+    with pytest.raises(InvalidRequest, match="'cuda' has no pool here; there is: auto, cpu"):
+        await one.speaker("cuda")
+    await asyncio.sleep(0)
+    assert one.machine.looks == 0
+
+
+HALF = {"leave_above": 50, "return_below": 40}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pools": {"fast": {}}}, "pools.fast: give it a device: cpu, cuda, mps"),
+        ({"pools": {"cpu": {"device": "cuda"}}}, "pools.cpu: its device is cuda: name it otherwise"),
+        ({"pools": {"a b": {"device": "cpu"}}}, "pools.a b: a pool's name is of small letters, digits and dashes"),
+        ({"pools": {"auto": {"device": "cpu"}}}, "pools.auto: give it"),
+        ({"pools": {"cpu": {"stage": {}}}}, "unknown key 'pools.cpu.stage'; did you mean 'stages'"),
+        ({"pools": {"cpu": {}, "cuda": {}}, "device": "cpu"}, "pools.cuda: its device is cuda, but device cpu is a"),
+        ({"balance": {"gpu": HALF}}, "unknown key 'balance.gpu'; did you mean 'cpu'"),
+        ({"balance": {"ram": {"leave_above": 40, "return_below": 50}}}, "return_below 50 must be under leave_above 40"),
+        ({"balance": {"ram": HALF | {"leave_above": 120}}}, "balance.ram.leave_above: .*100, got 120"),
+        ({"balance": {"ram": {"leave_above": 40}}}, "balance.ram.return_below: Field required"),
+        ({"pools": {"cpu": {"balance": {"cpu": HALF | {"leave": 1}}}}}, "did you mean 'leave_above'"),
+    ],
+)
+def test_impossible_settings_are_refused(given: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        read(given, {})
+
+
+def test_a_pools_own_thresholds_come_before_the_applications() -> None:
+    settings = read({"pools": {"cuda": {}, "cpu": {"balance": {"cpu": HALF}}}, "balance": {"gpu_busy": HALF}}, {})
+    assert settings.thresholds("cuda").gpu_busy.leave_above == 50
+    assert settings.thresholds("cpu").cpu.leave_above == 50
+    assert settings.thresholds("cpu").gpu_busy.leave_above == 85

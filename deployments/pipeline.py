@@ -97,8 +97,8 @@ class Pool:
     name: str
     device: str
     stages: Stages
-    tier: str = Limits.tier
-    text_chars: int = Limits.tier_text_chars
+    tier: str
+    text_chars: int
 
     def limits(self, limits: Limits) -> Limits:
         return replace(limits, tier=self.tier, tier_text_chars=self.text_chars)

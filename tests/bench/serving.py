@@ -208,7 +208,8 @@ def bare(checkpoint: str, threads: int) -> Iterator[tuple[Speak, CodecConfig]]:
     with tempfile.TemporaryDirectory() as folder:
         register_voices(Path(folder), source)
         stages = LocalStages(source, plan(threads))
-        pool = Pool("cpu", "cpu", stages)
-        pipeline = Pipeline(stages, VoiceLibrary(folder), Limits(), lambda device: [pool])
+        limits = Limits()
+        pool = Pool("cpu", "cpu", stages, limits.tier, limits.tier_text_chars)
+        pipeline = Pipeline(stages, VoiceLibrary(folder), limits, lambda device: [pool])
         yield in_process(pipeline), source.codec_config
         stages.close()

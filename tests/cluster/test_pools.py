@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -47,7 +48,8 @@ def test_both_pools_fit_the_machines_together(name: str) -> None:
         for stage in plan.stages.values()
         for _ in range(max(1, stage.initial_replicas))
     ]
-    assert shares.place(machines(name), needs)
+    ram = dict.fromkeys((machine.node for machine in machines(name)), math.inf)
+    assert shares.place(machines(name), needs, ram)
 
 
 @pytest.mark.parametrize(

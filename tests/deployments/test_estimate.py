@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 
 from cluster.memory import Costs, claim
 from deployments.ingress import create_app
-from deployments.pipeline import Limits
 from deployments.voices import VoiceLibrary
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 
@@ -22,7 +21,7 @@ def client(folder: Path, engine: dict | None) -> TestClient:
         return engine
 
     pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(folder)))
-    return TestClient(create_app(pipeline, replace(INFO, engine=stats), Limits()))
+    return TestClient(create_app(pipeline, replace(INFO, engine=stats)))
 
 
 @pytest.fixture

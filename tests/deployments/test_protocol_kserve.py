@@ -7,7 +7,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from deployments.ingress import create_app
-from deployments.pipeline import Limits
 from deployments.voices import VoiceLibrary
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 
@@ -20,7 +19,7 @@ def half_ready(tmp_path: Path):
         return {"vq_decoder": False, "reference_encoder": True}
 
     pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(tmp_path)))
-    with TestClient(create_app(pipeline, replace(INFO, ready=ready), Limits())) as client:
+    with TestClient(create_app(pipeline, replace(INFO, ready=ready))) as client:
         yield client
 
 

@@ -48,7 +48,7 @@ def client(machines: Machines, stages: FakeStages, tmp_path: Path) -> Iterator[T
     answers = {name: getattr(machines, name) for name in ("machines", "engines", "clear_prefixes")}
     limits = Limits()
     pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)), limits)
-    with TestClient(create_app(pipeline, dataclasses.replace(INFO, **answers), limits, ("key",))) as client:
+    with TestClient(create_app(pipeline, dataclasses.replace(INFO, **answers), ("key",))) as client:
         client.headers["authorization"] = "Bearer key"
         yield client
 

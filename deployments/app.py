@@ -94,16 +94,18 @@ def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int
             spare=plan.spare,
         ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
         speaking[pool] = text_to_semantic, vq_decoder
+    # Several are spread over the nodes and replaced in turn: under such a bound no new one starts beside an old one.
+    several = nodes > 1 and settings.ingress_replicas > 1
+    ways = {"max_replicas_per_node": -(-settings.ingress_replicas // nodes)} if several else {"max_surge_percent": 100}
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
         num_replicas=settings.ingress_replicas,
-        max_replicas_per_node=-(-settings.ingress_replicas // nodes),
         max_ongoing_requests=INGRESS_REQUESTS,
         ray_actor_options={"num_cpus": 0},
         graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
-        max_surge_percent=100,
+        **ways,
         user_config=LimitSettings().model_dump(),
         logging_config=QUIET,
     )

@@ -31,6 +31,7 @@ from models.types import (
     Reference,
     Sampling,
     SynthesisRequest,
+    TooLarge,
     Unsayable,
 )
 
@@ -236,6 +237,8 @@ class Pipeline:
             return tuple(await asyncio.gather(*map(self._encode, request.references)))
 
     async def _encode(self, reference: Reference) -> EncodedReference:
+        if len(reference.text) > self.limits.text_chars:
+            raise TooLarge(f"A reference's text has {len(reference.text)} characters, over {self.limits.text_chars}.")
         encoded = await self.encoded.get(reference.key, lambda: self.stages.encode(reference.audio))
         return EncodedReference(encoded.codes, texts.defuse(reference.text), encoded.notes)
 

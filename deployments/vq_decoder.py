@@ -36,7 +36,7 @@ class VQDecoder:
         release(tensors)
         self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher(self._decode_batch, stage.slots)
-        self._generate = text_to_semantic.options(stream=True).generate
+        self._generate = text_to_semantic.options(stream=True, _by_reference=False).generate
         self._device, self._streams, self._open = stage.device, streams, 0
         self._telemetry = Telemetry("vq_decoder", stage.device, plan.tier, csv, self._load)
 

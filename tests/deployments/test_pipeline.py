@@ -208,6 +208,12 @@ async def test_short_text_is_not_truncated(pipeline: Pipeline):
     assert speech.headers["X-Text-Truncated"] == "false"
 
 
+async def test_a_references_text_has_the_limit_of_every_text(pipeline: Pipeline):
+    reference = Reference(b"never read", "a" * (pipeline.limits.text_chars + 1))
+    with pytest.raises(TooLarge, match="text has .* characters"):
+        await pipeline.open(SynthesisRequest("Hello.", references=(reference,)))
+
+
 async def test_notes_about_references_reach_the_headers(pipeline: Pipeline):
     speech = await pipeline.open(SynthesisRequest("Hello.", references=(Reference(recording(1.0), "a"),)))
     await speech.aclose()

@@ -38,6 +38,11 @@ class Batcher(Generic[Item, Result]):
             self._task = asyncio.create_task(self._drain())
         return await future
 
+    def load(self, function: Callable[[], Result]) -> Result:
+        """Run something on the batcher's thread before its first call, and wait. A network is made there: glibc keeps
+        what a thread freed for that thread, and another one's calls would claim it once more (0.3 GB of a decoder)."""
+        return self._thread.submit(function).result()
+
     async def run(self, function: Callable[[], Result]) -> Result:
         """Run anything on the batcher's thread, after the call under way."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)

@@ -23,12 +23,9 @@ class ReferenceEncoder:
     def __init__(self, checkpoint: str, plan: StagePlan, tier: str) -> None:
         prepare(plan)
         source = Checkpoint(checkpoint)
-        self._config = source.codec_config
-        tensors = source.codec_tensors("encoder")
-        network = Network(self._config, tensors, plan.device, dtype_of(plan))
-        release(tensors)
-        network.encode([np.zeros(self._config.sample_rate, np.float32)])
-        self._encode, self._slots = Batcher(network.encode, plan.slots), plan.slots
+        self._config, self._slots = source.codec_config, plan.slots
+        self._encode = Batcher(lambda waveforms: self._network.encode(waveforms), plan.slots)
+        self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
 
     async def encode(self, recording: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -42,3 +39,12 @@ class ReferenceEncoder:
 
     def _load(self) -> StageLoad:
         return StageLoad(self._slots, self._encode.working, self._encode.waiting)
+
+
+def _load(source: Checkpoint, plan: StagePlan) -> Network:
+    """A network that has encoded a second of silence."""
+    config, tensors = source.codec_config, source.codec_tensors("encoder")
+    network = Network(config, tensors, plan.device, dtype_of(plan))
+    release(tensors)
+    network.encode([np.zeros(config.sample_rate, np.float32)])
+    return network

@@ -30,12 +30,8 @@ class VQDecoder:
     ) -> None:
         stage = plan.stages["vq_decoder"]
         prepare(stage)
-        source = Checkpoint(checkpoint)
-        tensors = source.codec_tensors("decoder")
-        self._network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
-        release(tensors)
-        self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher(self._decode_batch, stage.slots)
+        self._network = self._decode.load(lambda: _load(Checkpoint(checkpoint), plan, streams))
         self._generate = text_to_semantic.options(stream=True, _by_reference=False).generate
         self._device, self._streams, self._open = stage.device, streams, 0
         self._telemetry = Telemetry("vq_decoder", stage.device, plan.tier, csv, self._load)
@@ -82,3 +78,13 @@ class VQDecoder:
 
     def _load(self) -> StageLoad:
         return StageLoad(self._streams, self._open, self._decode.waiting)
+
+
+def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
+    """A network that has decoded every size of block."""
+    stage = plan.stages["vq_decoder"]
+    tensors = source.codec_tensors("decoder")
+    network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
+    release(tensors)
+    network.warm_up(ramp(plan.first_block, plan.block))
+    return network

@@ -125,7 +125,7 @@ def build(recipe: Recipe, path: str | Path, seed: int = 0) -> Path:
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(seed)
-    _write_tokenizer(path, recipe.merges, recipe.language_model.codebook_size)
+    write_tokenizer(path, recipe.merges, recipe.language_model.codebook_size)
     (path / "config.json").write_text(json.dumps(_config_json(recipe.language_model), indent=2) + "\n")
     (path / "codec.yaml").write_text(yaml.safe_dump(_codec_yaml(recipe), sort_keys=False))
     torch.save(_language_model_state(recipe, generator), path / "model.pth")
@@ -138,7 +138,7 @@ def build_tiny(path: str | Path, seed: int = 0, **language_model: object) -> Pat
     return build(replace(TINY, language_model=replace(TINY.language_model, **language_model)), path, seed)
 
 
-def _write_tokenizer(path: Path, merges: int, codebook_size: int) -> None:
+def write_tokenizer(path: Path, merges: int, codebook_size: int) -> None:
     tokens = [bytes([i]) for i in range(256)]
     words = (
         "".join(letters) for length in (2, 3, 4) for letters in itertools.product(string.ascii_lowercase, repeat=length)

@@ -230,14 +230,14 @@ class CodecConfig:
                     head_dim=inner["head_dim"],
                     intermediate_size=inner["intermediate_size"],
                     rope_base=inner["rope_base"],
-                    norm_eps=inner["norm_eps"],
+                    norm_eps=float(inner["norm_eps"]),  # YAML 1.1 reads upstream's 1e-5 as a string
                     window_size=module["window_size"],
                 ),
                 encoder_head_dim=general["head_dim"],
                 encoder_rope_base=general["rope_base"],
-                encoder_norm_eps=general["norm_eps"],
+                encoder_norm_eps=float(general["norm_eps"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: missing or misplaced key {error}") from error
         config._check(path, module["input_dim"])
         return config

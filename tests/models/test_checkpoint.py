@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -123,6 +124,16 @@ def test_config_keys(copy: Path) -> None:
     (copy / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match="cannot be read"):
         _ = Checkpoint(copy).language_model_config
+
+
+def test_upstream_writes_small_numbers_as_yaml_1_1_does_not_read_them(copy: Path) -> None:
+    path = copy / "codec.yaml"
+    path.write_text(re.sub(r"norm_eps: \S+", "norm_eps: 1e-5", path.read_text()))
+    codec = CodecConfig.read(path)
+    assert codec.transformer.norm_eps == codec.encoder_norm_eps == 1e-5
+    path.write_text(path.read_text().replace("1e-5", "small"))
+    with pytest.raises(CheckpointError, match="small"):
+        CodecConfig.read(path)
 
 
 def test_codec_yaml_must_describe_a_codec_that_upstream_could_build(copy: Path) -> None:

@@ -1,0 +1,134 @@
+"""Judges what was trained, on sentences and speakers kept from training.
+
+`python -m checkpoints.recipe.evaluate codec SETTINGS DIRECTORY` sends speech through a checkpoint's codec and back.
+`python -m checkpoints.recipe.evaluate voice SETTINGS URL` asks a running server, on its own checkpoint, to speak."""
+
+import argparse
+import base64
+import io
+import itertools
+import json
+import random
+import time
+from pathlib import Path
+
+import httpx
+import numpy as np
+import soundfile
+import torch
+
+from checkpoints.recipe import judges, teachers
+from checkpoints.recipe.data import level, trim
+from checkpoints.recipe.settings import Settings, load
+from checkpoints.recipe.text import sentences
+from models.checkpoint import Checkpoint
+from models.reference_encoder.encoder import ReferenceEncoder
+from models.vq_decoder.decoder import VQDecoder
+
+SPEAKERS_FROM = 1_000_000  # seeds of speakers that no part of the corpus draws
+SECONDS_A_CHARACTER = (0.035, 0.16)  # what is shorter was cut off, what is longer rambled
+
+
+def speakers(count: int) -> list[teachers.Speaker]:
+    """Synthetic speakers that were never trained on: two of three are Hibari's, the others flite's."""
+    kinds = itertools.cycle(("hibari", "hibari", "flite"))
+    return [teachers.draw_speaker(random.Random(SPEAKERS_FROM + i), next(kinds), i) for i in range(count)]
+
+
+def speech(speaker: teachers.Speaker, text: str) -> np.ndarray:
+    return level(trim(teachers.speak(speaker, text, random.Random(SPEAKERS_FROM))[0])[0])
+
+
+def judge_codec(settings: Settings, checkpoint: Checkpoint, count: int) -> dict:
+    """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
+    config, dtype = checkpoint.codec_config, torch.float32
+    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", dtype)
+    decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", dtype, 1)
+    texts, whisper = sentences(settings.seed)[: settings.held_out_texts], settings.work / "whisper"
+    said, before, after, alike = [], [], [], []
+    for speaker, text in zip(speakers(count), texts, strict=False):
+        original = speech(speaker, text)
+        stream = decoder.open()
+        again = decoder.decode([(stream, encoder.encode([original])[0])])[0]
+        stream.close()
+        said.append(text)
+        before.append(judges.heard(original, whisper))
+        after.append(judges.heard(again, whisper))
+        alike.append(float(judges.speaker(original) @ judges.speaker(again)))
+    original, again = judges.error_rates(said, before), judges.error_rates(said, after)
+    rounded = {"wer": again[0], "wer_original": original[0], "cer": again[1], "cer_original": original[1]}
+    return {name: round(value, 3) for name, value in rounded.items()} | {"similarity": round(float(np.mean(alike)), 3)}
+
+
+def ask(url: str, text: str, seed: int, reference: tuple[np.ndarray, str] | None) -> tuple[np.ndarray, float]:
+    """The server's speech, and the seconds it took."""
+    body = {"text": text, "seed": seed, "format": "wav", "references": []}
+    if reference:
+        file = io.BytesIO()
+        soundfile.write(file, reference[0], judges.RATE, format="WAV")
+        body["references"] = [{"audio": base64.b64encode(file.getvalue()).decode(), "text": reference[1]}]
+    started = time.monotonic()
+    answer = httpx.post(f"{url}/v1/tts", json=body, timeout=300).raise_for_status()
+    seconds = time.monotonic() - started
+    audio, rate = soundfile.read(io.BytesIO(answer.content), dtype="float32")
+    if rate != judges.RATE:
+        raise SystemExit(f"the server speaks at {rate} Hz, this recipe's checkpoints at {judges.RATE}")
+    return audio, seconds
+
+
+def judge_voice(settings: Settings, url: str, count: int, keep: Path | None) -> dict:
+    texts = sentences(settings.seed)[: settings.held_out_texts]
+    texts = [text for text in texts if len(text) >= 25][: 2 * count]
+    whisper = settings.work / "whisper"
+    people = speakers(count)
+    references = [(speech(person, texts[count + i]), texts[count + i]) for i, person in enumerate(people)]
+    results: dict[str, dict] = {}
+    for kind in ("alone", "cloned"):
+        said = [ask(url, text, i, references[i] if kind == "cloned" else None) for i, text in enumerate(texts[:count])]
+        sounds = [audio for audio, _ in said]
+        recognised = [judges.heard(audio, whisper) for audio in sounds]
+        wer, cer = judges.error_rates(texts[:count], recognised)
+        pace = [len(audio) / judges.RATE / len(text) for audio, text in zip(sounds, texts, strict=False)]
+        results[kind] = {
+            "wer": round(wer, 3),
+            "cer": round(cer, 3),
+            "rtf": round(sum(seconds for _, seconds in said) / sum(len(audio) / judges.RATE for audio in sounds), 3),
+            "clipped": sum(bool(np.abs(audio).max() >= 0.999) for audio in sounds),
+            "cut_off": sum(each < SECONDS_A_CHARACTER[0] for each in pace),
+            "rambling": sum(each > SECONDS_A_CHARACTER[1] for each in pace),
+        }
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            for i, audio in enumerate(sounds):
+                soundfile.write(keep / f"{kind}-{i:02}.wav", audio, judges.RATE)
+            heard = [{"said": text, "heard": words} for text, words in zip(texts, recognised, strict=False)]
+            (keep / f"{kind}.json").write_text(json.dumps(heard, indent=1))
+    own = [judges.speaker(audio) for audio in sounds]
+    given = [judges.speaker(audio) for audio, _ in references]
+    pairs = [(float(own[i] @ given[i]), float(own[i] @ given[j])) for i in range(count) for j in range(count) if i != j]
+    pitches = [
+        (judges.median_pitch(audio), judges.median_pitch(ref[0])) for audio, ref in zip(sounds, references, strict=True)
+    ]
+    off = [abs(one / two - 1) for one, two in pitches]
+    results["cloned"] |= {
+        "own_voice_nearer": round(float(np.mean([mine > other for mine, other in pairs])), 3),
+        "similarity": round(float(np.mean([mine for mine, _ in pairs])), 3),
+        "pitch_within_10_percent": round(float(np.mean([each <= 0.1 for each in off])), 3),
+        "pitch_off_median": round(float(np.median(off)), 3),
+    }
+    return results
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("codec", "voice"))
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("where", help="a checkpoint directory, or a server's address")
+    parser.add_argument("--count", type=int, default=50, help="sentences")
+    parser.add_argument("--keep", type=Path, help="a folder for what was spoken")
+    arguments = parser.parse_args()
+    chosen = load(arguments.settings)
+    if arguments.what == "codec":
+        print(json.dumps(judge_codec(chosen, Checkpoint(arguments.where), arguments.count)))
+    else:
+        print(json.dumps(judge_voice(chosen, arguments.where, arguments.count, arguments.keep), indent=1))

@@ -1,0 +1,44 @@
+"""Writes a checkpoint directory from what was trained: `python -m checkpoints.recipe.export SETTINGS DIRECTORY`.
+
+Weights are stored in fp16. Upstream's tables of masks and angles are left out: every reader makes its own. Before the
+language model has been trained, an untrained one stands in, so that the codec can be judged."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from checkpoints.recipe.settings import Settings, load
+from checkpoints.recipe.train_lm import network
+
+
+def halves(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    kept = {name: tensor for name, tensor in state.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
+    return {name: tensor.half().contiguous() for name, tensor in kept.items()}
+
+
+def export(settings: Settings, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    model = network(settings)
+    weights = model.state_dict()
+    state = settings.work / "lm-state.pth"
+    if state.exists():
+        mean = torch.load(state, map_location="cpu")["mean"]
+        weights = {name.removeprefix("module."): tensor for name, tensor in mean.items() if name != "n_averaged"}
+    torch.save(halves(weights), directory / "model.pth")
+    for name in ("config.json", "tokenizer.tiktoken", "special_tokens.json"):
+        shutil.copy(settings.work / "lm" / name, directory / name)
+    torch.save(halves(torch.load(settings.work / "codec.pth", map_location="cpu")), directory / "codec.pth")
+    shutil.copy(settings.codec.architecture, directory / "codec.yaml")
+    size = sum(file.stat().st_size for file in directory.iterdir())
+    print(f"{directory}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("directory", type=Path)
+    arguments = parser.parse_args()
+    export(load(arguments.settings), arguments.directory)

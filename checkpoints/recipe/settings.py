@@ -1,0 +1,79 @@
+"""The recipe's settings file, checked before anything runs."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the corpus: `hours` spoken by `teacher`, `each` utterances a speaker; or the recordings under `files`.
+    `weight` is its share of what the codec hears; `lm: false` keeps it from the language model."""
+
+    name: str
+    teacher: str = ""
+    hours: float = 0.0
+    each: int = 0
+    seed: int = 0
+    files: str = ""
+    weight: float = 0.0
+    lm: bool = True
+
+
+@dataclass(frozen=True)
+class CodecTraining:
+    """`plain_steps` without quantisation come first; a step sees `batch` crops of `seconds`."""
+
+    architecture: Path
+    steps: int
+    plain_steps: int
+    batch: int
+    seconds: float
+    rate: float
+    compile: bool
+
+
+@dataclass(frozen=True)
+class LanguageModelTraining:
+    """`shape` are keys of config.json. A step sees `batch` sequences of `length` positions and `fast_frames` frames;
+    `noise` is the largest share of frames replaced; `guidance` weighs what `guided_layers` are told."""
+
+    shape: dict
+    steps: int
+    batch: int
+    length: int
+    fast_frames: int
+    rate: float
+    noise: float
+    guidance: float
+    guided_layers: tuple[int, ...]
+    held_out_speakers: int
+    compile: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    work: Path
+    seed: int
+    held_out_texts: int
+    codec: CodecTraining
+    lm: LanguageModelTraining
+    parts: tuple[Part, ...] = field(default_factory=tuple)
+
+
+def load(path: Path) -> Settings:
+    """The settings in a YAML file. ValueError names the key that does not belong there."""
+    raw = yaml.safe_load(path.read_text())
+    parts = tuple(strict(Part, part, "parts") for part in raw.pop("parts"))
+    codec = strict(CodecTraining, {**raw["codec"], "architecture": path.parent / raw["codec"]["architecture"]}, "codec")
+    lm = strict(LanguageModelTraining, {**raw["lm"], "guided_layers": tuple(raw["lm"]["guided_layers"])}, "lm")
+    work = Path(raw["work"]).expanduser()
+    return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
+
+
+def strict(kind, values: dict, where: str):
+    unknown = set(values) - {item.name for item in fields(kind)}
+    if unknown:
+        raise ValueError(f"{where}: no setting {sorted(unknown)}; there are {[item.name for item in fields(kind)]}")
+    return kind(**values)

@@ -1,0 +1,156 @@
+"""Trains the language model: `python -m checkpoints.recipe.train_lm checkpoints/recipe/starter.yaml [--device cuda]`.
+
+The rate stays constant after a short rise, and what is kept is a running mean of the weights, so that any moment is a
+good one to stop at. State is saved as it goes, and the command goes on from it."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from fish_speech.models.text2semantic.llama import DualARModelArgs, DualARTransformer
+from fish_speech.tokenizer import FishTokenizer
+from torch import Tensor, nn
+
+from checkpoints.build import write_tokenizer
+from checkpoints.recipe.lm_network import losses
+from checkpoints.recipe.lm_sequences import Batch, Corpus
+from checkpoints.recipe.settings import LanguageModelTraining, Settings, load
+
+QUERIES = 128  # positions of each sequence whose attention is guided in a step
+MEAN = 0.999  # of the running mean of the weights
+
+
+def network(settings: Settings) -> DualARTransformer:
+    """Upstream's transformer with fresh weights, and its tokenizer: the 256 bytes and the special tokens."""
+    directory = settings.work / "lm"
+    directory.mkdir(parents=True, exist_ok=True)
+    shape = settings.lm.shape
+    write_tokenizer(directory, 256, shape["codebook_size"])
+    tokenizer = FishTokenizer.from_pretrained(str(directory))
+    vocabulary = 256 + len(json.loads((directory / "special_tokens.json").read_text()))
+    arguments = DualARModelArgs(vocab_size=vocabulary, dropout=0.0, use_gradient_checkpointing=False, **shape)
+    arguments.save(directory / "config.json")
+    return DualARTransformer(arguments, tokenizer=tokenizer)
+
+
+def spoil(values: Tensor, first: int, codebook_size: int, most: float, generator: torch.Generator) -> Tensor:
+    """A share of the frames, up to `most` and drawn for each sequence, replaced by other frames of the batch. Without
+    it the model continues the frames it has heard and ignores the text: earlier frames identify a training sentence."""
+    holds = (values[:, 0] >= first) & (values[:, 0] < first + codebook_size)
+    shares = torch.rand(len(values), 1, generator=generator) * most
+    row, column = (holds & (torch.rand(holds.shape, generator=generator) < shares)).nonzero(as_tuple=True)
+    pool = holds.nonzero()
+    source = pool[torch.randint(len(pool), (len(row),), generator=generator)]
+    noisy = values.clone()
+    noisy[row, :, column] = values[source[:, 0], :, source[:, 1]]
+    return noisy
+
+
+def prepare(
+    batch: Batch, model: DualARTransformer, training: LanguageModelTraining, noise: float, seed: int
+) -> list[Tensor]:
+    """The arguments of `losses` but the first two."""
+    generator = torch.Generator().manual_seed(seed)
+    values, spoken, wanted = (torch.from_numpy(part) for part in (batch.values, batch.spoken, batch.wanted))
+    first, size = model.tokenizer.semantic_begin_id, model.config.codebook_size
+    noisy = spoil(values, first, size, noise, generator)
+    heard = spoken[:, :-1] >= 0
+    rows = torch.multinomial(heard.float() + 1e-6, QUERIES, generator=generator)
+    pairs = heard.nonzero()
+    frames = pairs[torch.randint(len(pairs), (training.fast_frames,), generator=generator)]
+    return [values, noisy, spoken, wanted, rows, frames]
+
+
+@torch.no_grad()
+def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: str) -> dict[str, float]:
+    """Nats a frame on speakers kept from training: as it is, with another text, with another speaker before."""
+    results, rng = {}, np.random.default_rng(7)
+    for kind in ("right", "wrong_text", "wrong_voice"):
+        rows = []
+        for number, speaker in enumerate(corpus.held_out * 4):
+            reference, utterance, other = rng.choice(speaker, 3, replace=False).tolist()
+            if kind == "wrong_voice":
+                reference = corpus.held_out[(number + 1) % len(corpus.held_out)][number // len(corpus.held_out)]
+            kept = corpus.utterances[utterance]
+            if kind == "wrong_text":
+                corpus.utterances[utterance] = (corpus.utterances[other][0], *kept[1:])
+            values, spoken, wanted = corpus.sequence([reference, utterance], settings.lm.length)
+            corpus.utterances[utterance] = kept
+            wanted[: np.flatnonzero(values[0] == corpus.end)[0] + 1] = False  # only the second utterance counts
+            rows.append((values, spoken, wanted))
+        batch = Batch(*(np.stack(part) for part in zip(*rows, strict=True)))
+        parts = [part.to(device) for part in prepare(batch, model, settings.lm, 0.0, 0)]
+        with torch.autocast(device, torch.bfloat16):
+            results[kind] = round(float(losses(model, (), *parts)[0]), 3)
+    return results
+
+
+def train(settings: Settings, device: str, minutes: float) -> None:
+    torch.manual_seed(settings.seed)
+    training = settings.lm
+    model = network(settings).to(device).train()
+    mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(MEAN))
+    paths = [settings.work / "data" / f"{part.name}.codes.npz" for part in settings.parts if part.lm]
+    corpus = Corpus([path for path in paths if path.exists()], model.tokenizer, training.held_out_speakers)
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    others = [weight for weight in model.parameters() if weight.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.95))
+    state, step = settings.work / "lm-state.pth", 0
+    if state.exists():
+        saved = torch.load(state, map_location=device)
+        model.load_state_dict(saved["model"], strict=False)
+        mean.load_state_dict(saved["mean"], strict=False)
+        optimizer.load_state_dict(saved["optimizer"])
+        step = saved["step"]
+        print(f"going on from step {step}", flush=True)
+    print(
+        f"{len(corpus.utterances)} utterances, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights",
+        flush=True,
+    )
+    forward = torch.compile(losses) if training.compile else losses
+    log, history, started = (settings.work / "lm.log").open("a"), [], time.monotonic()
+    until = time.monotonic() + minutes * 60
+    while step < training.steps and time.monotonic() < until:
+        for group in optimizer.param_groups:
+            group["lr"] = training.rate * min(1.0, (step + 1) / 200, 10 * (1 - step / training.steps) + 1e-3)
+        batch = corpus.draw(np.random.default_rng((settings.seed, step)), training.batch, training.length)
+        parts = [part.to(device) for part in prepare(batch, model, training, training.noise, step)]
+        with torch.autocast(device, torch.bfloat16):
+            slow, fast, told = forward(model, training.guided_layers, *parts)
+        optimizer.zero_grad()
+        (slow + fast + training.guidance * told).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        mean.update_parameters(model)
+        step += 1
+        history.append((slow.item(), fast.item(), told.item()))
+        if step % 50 == 0:
+            means = dict(zip(("slow", "fast", "guidance"), np.mean(history, 0).round(4).tolist(), strict=True))
+            line = {"step": step, **means, "seconds": round((time.monotonic() - started) / len(history), 3)}
+            if step % 500 == 0:
+                line |= judge(mean.module, corpus, settings, device)
+                save(state, model, mean, optimizer, step)
+            print(json.dumps(line), flush=True)
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+            history, started = [], time.monotonic()
+    save(state, model, mean, optimizer, step)
+
+
+def save(path: Path, model: nn.Module, mean: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+    parts = {"model": model.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    torch.save(parts, f"{path}.part")
+    Path(f"{path}.part").replace(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long, with the state saved")
+    arguments = parser.parse_args()
+    train(load(arguments.settings), arguments.device, arguments.minutes)

@@ -66,6 +66,19 @@ def test_a_request_claims_what_the_model_says(length: int) -> None:
     assert claimed == pytest.approx(memory.cache_bytes(length, network.kv_bytes_per_position), rel=0.1)
 
 
+def test_what_is_kept_of_voices_is_given_back_when_it_is_dropped() -> None:
+    network, rss = wide(), psutil.Process().memory_info
+    network.reset(0, Sampling())
+    network.prefill(0, prompt(400), 0)
+    before = rss().rss
+    for _ in range(3):
+        kept = [network.copy_prefix(0, length) for length in (100, 160, 220, 280, 340)]
+        held = rss().rss - before
+        assert held == pytest.approx(1100 * network.kv_bytes_per_position, rel=0.2)
+        kept.clear()
+        assert rss().rss - before < held / 10
+
+
 def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
     network = wide()
     each = network.kv_bytes_per_position

@@ -48,7 +48,7 @@ class Ingress:
         log_through_serve()
         self._settings, self._pools = settings, pools
         generators, decoders = zip(*speaking.values(), strict=True)
-        self._status = GraphStatus(serve.get_replica_context().app_name, pools, generators[0])
+        self._status = GraphStatus(serve.get_replica_context().app_name, pools)
         self._replicas = Replicas(generators, [*decoders, reference_encoder])
         self._scraper = Scraper(serve.get_replica_context().app_name)
         first = pools.first
@@ -100,7 +100,6 @@ class Ingress:
             precision=lm.precision if lm.quantization == "none" else lm.quantization,
             plan=plan.to_dict(),
             ready=self._status.ready,
-            engine=self._status.engine,
             engines=self._replicas.engines,
             machines=self._replicas.machines,
             clear_prefixes=self._replicas.clear_prefixes,

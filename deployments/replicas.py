@@ -12,12 +12,13 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.stats import MachineLoad
 
-ASK_EVERY = 1.0  # seconds
+ASK_EVERY = 1.0  # seconds; the monitors sample about as often
 ANSWER_WITHIN = 3.0  # seconds
 
 
 class Replicas:
-    """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers."""
+    """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers: none is
+    started to be asked."""
 
     def __init__(self, text_to_semantic: Sequence[DeploymentHandle], others: Sequence[DeploymentHandle]) -> None:
         self._text_to_semantic, self._others = text_to_semantic, others
@@ -33,7 +34,7 @@ class Replicas:
         return self._machines
 
     async def engines(self) -> list[dict[str, int]]:
-        """The counters of every text-to-semantic replica."""
+        """The counters of every text-to-semantic replica, the first pool's first."""
         return await self._ask(self._text_to_semantic, "stats")
 
     async def clear_prefixes(self, halve: bool) -> None:

@@ -32,7 +32,7 @@ class Machines:
         return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load) for i, load in enumerate(self.loads)]
 
     async def engines(self) -> list[dict[str, int]]:
-        return [{"prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]
+        return [{"slots": 4, "prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]
 
     async def clear_prefixes(self, halve: bool) -> None:
         self.positions, self.capacity = 0, self.capacity // (2 if halve else 1)
@@ -128,4 +128,5 @@ def test_only_probes_and_scrapes_need_no_key(client: TestClient) -> None:
 
 
 def test_health_follows_its_schema(client: TestClient) -> None:
-    assert schemas.Health.model_validate(client.get("/health").json()).status == "ok"
+    health = schemas.Health.model_validate(client.get("/health").json())
+    assert health.status == "ok" and health.engine["slots"] == 4

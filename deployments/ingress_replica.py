@@ -15,12 +15,13 @@ from cluster.monitor import Monitor
 from cluster.pools import Pools, device_of
 from deployments.ingress import create_app
 from deployments.logs import log_through_serve
-from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
 from deployments.pools import LOOK_EVERY, PoolRouter
 from deployments.protocols.system import ServerInfo
 from deployments.replicas import Replicas
 from deployments.request_log import RequestLog
 from deployments.scrape import Scraper
+from deployments.segments import Limits
 from deployments.settings import Settings, read_limits
 from deployments.stages import RayStages
 from deployments.status import GraphStatus

@@ -14,8 +14,9 @@ from cluster import balance
 from cluster.balance import Thresholds
 from cluster.monitor import GpuLoad, Load
 from deployments import pools as module
-from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
 from deployments.pools import PoolRouter
+from deployments.segments import Limits
 from deployments.settings import read
 from deployments.status import PoolStatus
 from deployments.voices import VoiceLibrary

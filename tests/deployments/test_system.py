@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from cluster.monitor import GpuLoad, Load
 from deployments.ingress import create_app
-from deployments.pipeline import Limits
 from deployments.protocols import schemas
+from deployments.segments import Limits
 from deployments.stats import MachineLoad
 from deployments.voices import VoiceLibrary
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline, recording

@@ -45,13 +45,14 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters, blocks in frames,
-    `expected_memory_gb` of one replica of each stage, `expected_rtf` of one stream. `spare`: the machines hold every
-    replica to start twice, so that a redeployment can start the new ones before it stops the old."""
+    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters (`text_limit_hot`: while a
+    machine is hot, None for no other limit), blocks in frames, `expected_memory_gb` of one replica of each stage,
+    `expected_rtf` of one stream. `spare`: the machines hold every replica to start twice, so that a redeployment can
+    start the new ones before it stops the old."""
 
     tier: str
     text_limit: int
-    text_limit_hot: int
+    text_limit_hot: int | None
     chunk_length: int
     first_block: int
     block: int
@@ -101,7 +102,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
     return Plan(
         tier=tier.name,
         text_limit=tier.text_limit,
-        text_limit_hot=tier.text_limit_hot or tier.text_limit,
+        text_limit_hot=tier.text_limit_hot,
         chunk_length=tier.chunk_length,
         first_block=tier.first_block,
         block=tier.block,

@@ -50,7 +50,7 @@ class Ingress:
         self._settings, self._pools = settings, pools
         generators, decoders = zip(*speaking.values(), strict=True)
         self._status = GraphStatus(serve.get_replica_context().app_name, pools)
-        self._replicas = Replicas(generators, [*decoders, reference_encoder])
+        self._replicas = Replicas(dict(zip(speaking, generators, strict=True)), [*decoders, reference_encoder])
         self._scraper = Scraper(serve.get_replica_context().app_name)
         first = pools.first
         self._log = RequestLog(first.tier, settings.csv_folder)
@@ -112,13 +112,14 @@ class Ingress:
 
     def _make_router(self) -> PoolRouter:
         pools = [
-            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit)
+            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit, plan.text_limit_hot)
             for name, plan in self._pools.plans.items()
         ]
         return PoolRouter(
             pools,
             thresholds={pool.name: self._settings.thresholds(pool.name) for pool in pools},
             status=self._status.pools,
+            machines=self._replicas.pools,
             monitor=Monitor(LOOK_EVERY),
             reason=self._pools.reason,
         )

@@ -36,13 +36,15 @@ TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Stages on one kind of device, and the tier that it makes with its limit in characters."""
+    """Stages on one kind of device, and the tier that it makes with its limit in characters; `text_chars_hot`: the
+    limit while a machine of it is hot, where that is another."""
 
     name: str
     device: str
     stages: Stages
     tier: str
     text_chars: int
+    text_chars_hot: int | None = None
 
     def limits(self, limits: Limits) -> Limits:
         return replace(limits, tier=self.tier, tier_text_chars=self.text_chars)

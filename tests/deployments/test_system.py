@@ -29,7 +29,7 @@ class Machines:
         self.positions, self.capacity = 700, 1536
 
     async def machines(self) -> list[MachineLoad]:
-        return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load) for i, load in enumerate(self.loads)]
+        return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load, False) for i, load in enumerate(self.loads)]
 
     async def engines(self) -> list[dict[str, int]]:
         return [{"slots": 4, "prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]

@@ -24,7 +24,7 @@ class StagePlan:
     placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
     thread for requests of up to one CPU), on `cores` where a machine has two kinds. `memory_gb`: one replica, in VRAM
     on cuda and RAM else. `avoid_nodes`: node ids where the scheduler could place the stage but which it is not sized
-    for."""
+    for. `per_node`: replicas that the scheduler may place on one node."""
 
     device: str
     precision: str
@@ -38,6 +38,7 @@ class StagePlan:
     min_replicas: int
     initial_replicas: int
     max_replicas: int
+    per_node: int
     cores: Kind = "all"
     avoid_nodes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -192,7 +193,10 @@ def _stages(
         for host in draft.hosts:
             here = {s: needs[s] for s in drafts if host in drafts[s].hosts}
             held[host] = shares.held(host, usable_gb("cpu", sizing.tier.margin_gb, [host]), stage, here)
-        most = sum(held.values())
+        apart = held
+        if stage == LM and draft.choice.device == "cpu":
+            apart = {host: shares.on_own_cores(host, given[stage].threads, n) for host, n in held.items()}
+        most = sum(apart.values())
         if draft.choice.device == "mps":  # one GPU, that the scheduler does not count
             most = min(most, len(draft.hosts))
         if stage == ENCODER:  # busy once a voice
@@ -200,7 +204,8 @@ def _stages(
         start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 1
         replicas = _replicas(stage, start, most, asked, needs)
         if draft.choice.device == "cpu" and not asked.threads:
-            given[stage] = shares.divided(given[stage], {host: min(n, replicas[2]) for host, n in held.items()})
+            beside = held if replicas[2] > most else apart
+            given[stage] = shares.divided(given[stage], {host: min(n, replicas[2]) for host, n in beside.items()})
         avoid = tuple(m.node for m in machines if m not in draft.hosts and _could_land(m, needs[stage]))
         compiled, why = explain.compiles(stage, draft.choice, draft.hosts, sizing.tier)
         plan = StagePlan(
@@ -216,6 +221,7 @@ def _stages(
             min_replicas=replicas[0],
             initial_replicas=replicas[1],
             max_replicas=replicas[2],
+            per_node=max(1, min(replicas[2], max(held.values()))),
             cores=shares.kind_of_cores(stage == LM, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
         )

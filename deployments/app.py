@@ -83,7 +83,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int
             ongoing=4 * lm.slots,
             target=TARGET_OCCUPANCY * lm.slots,
             spare=plan.spare,
-        ).bind(path, plan, settings.csv_folder)
+        ).bind(path, plan, planned.claimants, settings.csv_folder)
         vq_decoder = _stage(
             VQDecoder,
             deployment_name("vq_decoder", pool, planned),

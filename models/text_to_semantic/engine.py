@@ -70,10 +70,10 @@ class Engine:
         network: Network,
         scheduler: Scheduler,
         prefixes: PrefixCache,
-        memory: Callable[[], int] | None = None,
+        memory: Callable[[int], int] | None = None,
     ) -> None:
-        """`memory` gives the bytes that the cache may still claim: streams wait until they fit. Without it, or where
-        the cache was claimed at the start (on an accelerator), slots alone are the limit."""
+        """`memory` gives the bytes that the cache may still claim, told how many it holds: streams wait until they fit.
+        Without it, or where the cache was claimed at the start (on an accelerator), slots alone are the limit."""
         self._network, self._scheduler, self._prefixes = network, scheduler, prefixes
         self._memory = memory if network.device.type == "cpu" else None
         self._work: dict[str, _Work] = {}
@@ -171,6 +171,11 @@ class Engine:
             "prefix_cache_misses": self._prefixes.misses,
         }
 
+    @property
+    def held_bytes(self) -> int:
+        """Of the cache, by streams and by what is kept of voices."""
+        return (self._scheduler.positions_used + self._prefixes.positions) * self._network.kv_bytes_per_position
+
     def _command(self, command: Callable[[], None]) -> None:
         with self._wake:
             self._commands.append(command)
@@ -199,7 +204,8 @@ class Engine:
 
     def _room(self) -> float:
         """Positions that the cache may still claim."""
-        return self._memory() / self._network.kv_bytes_per_position if self._memory else math.inf
+        each = self._network.kv_bytes_per_position
+        return self._memory(self.held_bytes) / each if self._memory else math.inf
 
     def _admit(self) -> list[Stream]:
         """Place what waits, as far as slots and memory go. What does not fit although nothing runs never will."""

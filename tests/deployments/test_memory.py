@@ -8,12 +8,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cluster import memory
 from models.text_to_semantic.engine import Engine
@@ -82,7 +85,7 @@ def test_what_is_kept_of_voices_is_given_back_when_it_is_dropped() -> None:
 def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
     network = wide()
     each = network.kv_bytes_per_position
-    engine = Engine(network, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), memory=lambda: 1000 * each)
+    engine = Engine(network, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), memory=lambda held: 1000 * each)
     try:
         ends = speak(engine, [600, 600, 1500, 300])
         assert [type(end) for end in ends] == [Finished, Finished, OutOfMemory, Finished]
@@ -91,6 +94,52 @@ def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
         assert engine.stats()["slots_used"] == engine.stats()["waiting"] == 0
     finally:
         engine.stop()
+
+
+def test_replicas_of_one_machine_never_claim_more_than_there_is() -> None:
+    """Two engines see the same free memory, less what both hold: as they would be, side by side on one machine."""
+    networks = [wide(), wide()]
+    each, whole = networks[0].kv_bytes_per_position, 2400
+    engines: list[Engine] = []
+    most = 0
+
+    def claimable(held: int) -> int:
+        nonlocal most
+        taken = sum(engine.held_bytes for engine in engines)
+        most = max(most, taken)
+        return memory.part(whole * each - taken, held, len(networks))
+
+    engines += [Engine(n, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), claimable) for n in networks]
+    try:
+        with ThreadPoolExecutor() as both:
+            ends = both.map(lambda engine: speak(engine, [500] * 6, frames=30), engines)
+            assert all(isinstance(end, Finished) for one in ends for end in one)
+        assert 1000 * each < most <= whole * each, "two streams of 530 positions each at once, and a fifth did not fit"
+        assert {type(end) for end in speak(engines[0], [1300])} == {OutOfMemory}, "over its half"
+    finally:
+        for engine in engines:
+            engine.stop()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 60)), max_size=60))
+def test_parts_never_add_up_to_more_than_the_whole(steps: list[tuple[int, int, int]]) -> None:
+    held, promised = [0, 0, 0], [0, 0, 0]
+    for replica, action, amount in steps:
+        if action == 0 and promised[replica] + amount <= memory.part(100 - sum(held), held[replica], 3):
+            promised[replica] += amount
+        elif action == 1:  # what was promised is filled
+            held[replica] += min(amount, promised[replica])
+            promised[replica] -= min(amount, promised[replica])
+        elif action == 2:
+            held[replica] -= min(amount, held[replica])
+        assert sum(held) + sum(promised) <= 100
+    assert memory.part(100, 0, 1) == 100 and memory.part(70, 30, 1) == 70
+
+
+def test_what_ray_would_kill_for_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, left in ((4 * 10**9, memory.MARGIN), (100 * 10**9, 6 * 10**9)):
+        monkeypatch.setattr(memory.hardware, "memory", lambda limits, total=total: (total, 8 * 10**9))
+        assert memory.claimable() == 8 * 10**9 - left
 
 
 @pytest.fixture

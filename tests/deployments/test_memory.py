@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from models.text_to_semantic.network import EncodedPrompt
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler
 from models.types import Finished, OutOfMemory, Sampling
+from tests.control_group import ControlGroup, made
 from tests.models.test_native import IDS, SMALL, prompt, weights
 
 if reason := build.available():
@@ -36,7 +36,6 @@ WIDE = replace(SMALL, n_layer=8, dim=64, n_head=16, n_local_heads=16, head_dim=1
 POSITIONS, SLOTS = 1600, 8
 ROOM = 150_000_000  # bytes left to the engine: two streams and a half of 900 positions
 MARGIN = 100_000_000  # instead of the real one, which would take long to fill
-CGROUP = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup")
 
 
 def wide() -> NativeNetwork:
@@ -143,27 +142,16 @@ def test_what_ray_would_kill_for_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def control_group() -> Iterator[Path]:
-    path = CGROUP / f"shoal-test-{os.getpid()}"
-    try:
-        path.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    if not any((path / name).exists() for name in LIMITS):
-        path.rmdir()
-        pytest.skip("the memory controller is not delegated here")
-    yield path
-    path.rmdir()
-
-
-LIMITS = ("memory.max", "memory.limit_in_bytes")
+def control_group() -> Iterator[ControlGroup]:
+    with made() as group:
+        yield group
 
 
 @pytest.mark.parametrize("guarded", [False, True], ids=["naive", "guarded"])
-def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: Path, guarded: bool) -> None:
+def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: ControlGroup, guarded: bool) -> None:
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(control_group), str(int(guarded))],
+            [sys.executable, "-m", __name__, str(control_group.path), str(int(guarded))],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -171,29 +159,29 @@ def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: Path, g
         said, _ = child.communicate(timeout=240)
         errors.seek(0)
         assert child.returncode == (0 if guarded else -9), errors.read()
+    assert control_group.kills() == (0 if guarded else 1)
     if guarded:
         assert said.split() == ["Finished"] * 8 + ["OutOfMemory"]
 
 
-def main(group: Path, guarded: bool) -> None:
+def main(group: ControlGroup, guarded: bool) -> None:
     """Eight streams of which two fit at a time, then one that no longer fits, in a control group of this process."""
     network = wide()
     network.reset(0, Sampling())
     network.prefill(0, prompt(64), 0)
     network.release(0)
-    (group / "cgroup.procs").write_text(str(os.getpid()))
-    limit = next(group / name for name in LIMITS if (group / name).exists())
-    used = int((group / limit.name.replace("max", "current").replace("limit", "usage")).read_text())
+    group.join()
+    used = group.used()
     memory.MARGIN = MARGIN
-    limit.write_text(str(used + ROOM + MARGIN))
+    group.limit(used + ROOM + MARGIN)
     scheduler = Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0)
     engine = Engine(network, scheduler, PrefixCache(0), memory.claimable if guarded else None)
     ends = speak(engine, [850] * 8, frames=50)  # the first still speaks when the last is prefilled
-    limit.write_text(str(used + MARGIN + ROOM // 10))
+    group.limit(used + MARGIN + ROOM // 10)
     ends += speak(engine, [850])
     print(*(type(end).__name__ for end in ends), flush=True)
     engine.stop()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), bool(int(sys.argv[2])))
+    main(ControlGroup(Path(sys.argv[1])), bool(int(sys.argv[2])))

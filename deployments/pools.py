@@ -42,7 +42,7 @@ class PoolRouter:
         self._pools, self._thresholds, self._reason = list(pools), thresholds, reason
         self._status, self._machines, self._monitor = status, machines, monitor
         self._states: Mapping[str, PoolStatus] = {}
-        self._seen: dict[str, list[deque[MachineLoad]]] = {}  # by pool, a deque a machine
+        self._seen: dict[str, dict[_Key, deque[MachineLoad]]] = {}  # by pool, then by machine
         self._decisions: deque[Decision] = deque(maxlen=SHOWN)
         self._last: Decision | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -111,21 +111,24 @@ class PoolRouter:
             await asyncio.sleep(LOOK_EVERY)
 
     def _look(self, machines: Mapping[str, Sequence[MachineLoad]]) -> None:
-        """Append to what was seen of each machine; those that are gone are forgotten."""
+        """Append to what was seen of each machine; those that are gone are forgotten, but not because none answers."""
         here = MachineLoad("", "", False, self._monitor.latest(), False)
         for pool in self._pools:
-            before = {_key(each[-1]): each for each in self._seen.get(pool.name, ())}
-            self._seen[pool.name] = []
-            for machine in machines.get(pool.name) or [here]:
-                seen = before.get(_key(machine)) or deque(maxlen=round(balance.INTERVAL / LOOK_EVERY))
-                seen.append(machine)
-                self._seen[pool.name].append(seen)
+            before, answers = self._seen.get(pool.name, {}), machines.get(pool.name)
+            if before and not answers and self._state(pool) == "running":
+                continue
+            # Of replicas that see the same, one at work: it knows whose work it is.
+            found = {_key(each): each for each in sorted(answers or [here], key=lambda each: each.working)}
+            self._seen[pool.name] = {
+                key: deque([*before.get(key, ()), machine], maxlen=round(balance.INTERVAL / LOOK_EVERY))
+                for key, machine in found.items()
+            }
 
     def _as_it_is(self, pool: Pool) -> Pool:
         """A pool with the text limit that it has now."""
         if pool.text_chars_hot is None:
             return pool
-        seen = self._seen.get(pool.name, ())
+        seen = self._seen.get(pool.name, {}).values()
         hot = any(judge(balance.mean([each.load for each in one]), one[-1].fanless).hot for one in seen)
         return replace(pool, text_chars=pool.text_chars_hot) if hot else pool
 
@@ -135,7 +138,7 @@ class PoolRouter:
                 pool.name,
                 pool.device,
                 self._thresholds[pool.name],
-                tuple(map(_load, self._seen[pool.name])),
+                tuple(map(_load, self._seen[pool.name].values())),
                 available=self._state(pool) != "starting",
             )
             for pool in self._pools
@@ -147,8 +150,11 @@ class PoolRouter:
         self._last = found
 
 
-def _key(machine: MachineLoad) -> tuple[str, tuple[int, ...]]:
-    """Replicas of one machine may see one GPU each."""
+_Key = tuple[str, tuple[int, ...]]
+
+
+def _key(machine: MachineLoad) -> _Key:
+    """Its node and its GPUs: replicas of one machine may see one each."""
     return machine.node, tuple(gpu.index for gpu in machine.load.gpus)
 
 

@@ -145,6 +145,25 @@ async def test_a_pool_is_judged_by_the_machines_that_it_runs_on(two: Two) -> Non
     await two.until_speaks("cuda")
 
 
+async def test_of_replicas_on_one_gpu_the_one_at_work_knows_whose_work_it_is(two: Two) -> None:
+    idle, working = there("b", 99), replace(there("b", 99), working=True)
+    two.machine.elsewhere = {"cuda": [working, idle]}
+    await two.look()
+    assert await two.speaker() == "cuda"
+    two.machine.elsewhere = {"cuda": [idle, idle]}
+    await two.until_speaks("cpu")
+
+
+async def test_what_was_seen_holds_while_no_replica_answers(two: Two) -> None:
+    two.machine.elsewhere = {"cuda": [there("b", 99)]}
+    await two.until_speaks("cpu")
+    two.machine.elsewhere = {"cuda": []}
+    await two.look()
+    assert await two.speaker() == "cpu"
+    two.machine.states["cuda"] = "asleep"  # now this machine stands in
+    await two.until(lambda: (two.router.route(None), two.stages["cuda"].wakes)[1] > 0)
+
+
 async def test_a_machine_that_is_gone_is_forgotten(two: Two) -> None:
     two.machine.elsewhere = {"cuda": [there("b", 99)]}
     await two.until_speaks("cpu")

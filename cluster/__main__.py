@@ -111,7 +111,7 @@ def _show(pool: str, found: Plan) -> None:
     bounds = (f"{s.min_replicas} to {s.max_replicas}, first {s.initial_replicas}" for s in found.stages.values())
     table.add_row("replicas", *bounds)
     console.print(table)
-    hot = f" ({found.text_limit_hot} when hot)" if found.text_limit_hot < found.text_limit else ""
+    hot = f" ({found.text_limit_hot} when hot)" if found.text_limit_hot else ""
     console.print(
         f"text up to {found.text_limit} characters{hot}, expected RTF {found.expected_rtf:g}, "
         f"{found.expected_memory_gb:g} GB for one replica of each stage"

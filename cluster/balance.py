@@ -1,4 +1,4 @@
-"""Which pool of replicas a new request goes to: `choose(pools, load, last, now) -> Decision`, pure (H4).
+"""Which pool of replicas a new request goes to: `choose(pools, last, now) -> Decision`, pure (H4).
 
 Weights never move at run time: a pool stays on its device, and requests are routed.
 """
@@ -36,8 +36,8 @@ class Threshold(_Strict):
 
 
 class Thresholds(_Strict):
-    """`gpu_busy` and `vram_others` (VRAM held by other processes) are of the GPU that has most left, and speak against
-    pools on it; `cpu` and `ram` speak against pools on the CPU."""
+    """`gpu_busy` and `vram_others` (VRAM held by other processes) speak against pools on a GPU, `cpu` and `ram` against
+    pools on the CPU: each as it is on the GPU or machine of the pool that has most left."""
 
     gpu_busy: Threshold = Threshold(leave_above=85, return_below=70)
     vram_others: Threshold = Threshold(leave_above=90, return_below=80)
@@ -55,11 +55,13 @@ FIGURES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """A pool as the policy sees it; `available`: it has a running replica, or one starts on demand."""
+    """A pool as the policy sees it. `loads`: of the machines that it runs on; `available`: it has a running replica, or
+    one starts on demand."""
 
     name: str
     device: str
     thresholds: Thresholds
+    loads: tuple[Load, ...]
     available: bool = True
 
 
@@ -74,7 +76,7 @@ class Decision:
     high: frozenset[tuple[str, str]] = frozenset()
 
 
-def choose(pools: Sequence[PoolState], load: Load, last: Decision | None, now: float) -> Decision:
+def choose(pools: Sequence[PoolState], last: Decision | None, now: float) -> Decision:
     """The pool for requests that ask for none; `pools` in order of preference, at least one.
 
     At most one decision every INTERVAL seconds: until then, `last` again. The first pool that is available and not
@@ -88,7 +90,7 @@ def choose(pools: Sequence[PoolState], load: Load, last: Decision | None, now: f
     levels: dict[str, int] = {}
     objections: dict[str, str] = {}
     for pool in pools:
-        level, objection, figures = _judge(pool, load, before)
+        level, objection, figures = _judge(pool, before)
         levels[pool.name], objections[pool.name] = level, objection
         high |= {(pool.name, figure) for figure in figures}
 
@@ -121,13 +123,13 @@ def mean(loads: Sequence[Load]) -> Load:
     )
 
 
-def _judge(pool: PoolState, load: Load, before: frozenset[tuple[str, str]]) -> tuple[int, str, list[str]]:
+def _judge(pool: PoolState, before: frozenset[tuple[str, str]]) -> tuple[int, str, list[str]]:
     """0 free, 1 coming down, 2 over a threshold, 3 unavailable; the objection in words; the figures that are high.
     An unknown figure stays what it was."""
     level, objections, high = 0, [], []
     for figure, name in FIGURES[pool.device].items():
         threshold: Threshold = getattr(pool.thresholds, figure)
-        value = _figure(figure, load)
+        value = _least(figure, pool.loads)
         was_high = (pool.name, figure) in before
         if value is None:
             if was_high:
@@ -147,10 +149,11 @@ def _judge(pool: PoolState, load: Load, before: frozenset[tuple[str, str]]) -> t
     return level, f"{pool.name}: {', '.join(objections)}" if objections else "", high
 
 
-def _figure(name: str, load: Load) -> float | None:
+def _least(name: str, loads: Sequence[Load]) -> float | None:
     if name in ("cpu", "ram"):
-        return getattr(load, name)
-    known = (gpu.utilization if name == "gpu_busy" else gpu.vram_others for gpu in load.gpus)
+        return min((getattr(load, name) for load in loads), default=None)
+    gpus = [gpu for load in loads for gpu in load.gpus]
+    known = (gpu.utilization if name == "gpu_busy" else gpu.vram_others for gpu in gpus)
     return min((value for value in known if value is not None), default=None)
 
 

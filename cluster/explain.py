@@ -81,8 +81,7 @@ def stage(
         f"threads {plan.threads}, {plan.num_cpus:g} CPUs: {_threads(plan, hosts)}",
         *([f"{plan.num_gpus:g} of a GPU: {_share(name)}"] if plan.num_gpus else []),
         f"slots {plan.slots}: one replica takes {plan.memory_gb:.1f} GB",
-        f"replicas {plan.min_replicas} to {plan.max_replicas}: what CPUs, GPUs and memory hold beside one of each "
-        "other stage",
+        f"replicas {plan.min_replicas} to {plan.max_replicas}: {_replicas(name, plan, asked)}",
         *([away] if plan.avoid_nodes else []),
         *(f"{field} {value}: set by its override" for field, value in asked.items()),
     ]
@@ -110,6 +109,19 @@ def _threads(plan: StagePlan, hosts: Sequence[HardwareProfile]) -> str:
         return f"its share of {cores} physical cores, so that replicas side by side use no core twice"
     kept = "" if plan.cores == "all" else f"; it keeps to the {plan.cores} cores"
     return f"its share of {fast} performance and {cores - fast} efficiency cores{kept}"
+
+
+def _replicas(stage: str, plan: StagePlan, asked: Mapping) -> str:
+    if stage != LM or plan.device != "cpu":
+        return "what CPUs, GPUs and memory hold beside one of each other stage"
+    if plan.per_node == 1:
+        return (
+            "one a machine, as its batch shares one reading of the weights; a second on the same cores would read them "
+            "again, so it gets more slots instead"
+        )
+    if asked.get("max_replicas"):
+        return f"asked for; {plan.per_node} on a machine read all weights each, and share its memory"
+    return f"as memory holds them, and cores of their own ({plan.threads} each); they share a machine's memory"
 
 
 def _share(stage: str) -> str:

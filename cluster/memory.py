@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cluster import hardware
 
 MARGIN = 500_000_000  # bytes left alone: half of what the planner keeps free, whose figures are estimates too
+RAYS = 0.06  # of all RAM, left alone too: Ray kills replicas where less than 0.05 is free
 SAFE = 0.8  # of what is available
 CACHE_BLOCK = 16  # positions that the cache claims at once,
 HUGE_PAGE = 2**21  # in whole pages of this size, where the kernel has them to give
@@ -16,10 +17,18 @@ CHARS_PER_TOKEN = 3.0  # of text, at least, in most languages
 BYTES_PER_SAMPLE = 4  # of audio held until it is whole: its 16 bits, and once more while it is packed
 
 
-def claimable() -> int:
-    """Bytes of RAM that may still be claimed, container limits respected; below 0 where the margin is touched already.
-    Takes about a millisecond."""
-    return hardware.memory(hardware.cgroup_limits())[1] - MARGIN
+def claimable(held: int = 0, replicas: int = 1) -> int:
+    """Bytes of RAM that one of `replicas` on this machine may still claim, where it holds `held` of what they all may;
+    container limits respected, and below 0 where the margin is touched already. Takes about a millisecond."""
+    total, available = hardware.memory(hardware.cgroup_limits())
+    return part(available - max(MARGIN, int(RAYS * total)), held, replicas)
+
+
+def part(free: int, held: int, replicas: int) -> int:
+    """What of `free` bytes one of `replicas` may claim that holds `held` already: together with those an equal part of
+    what it can see, so that nobody claims what was promised to another's streams. Where all hold the same, they fill
+    replicas / (2 replicas - 1) of what one alone would; what other replicas hold is not known, and counts as gone."""
+    return (free + held) // replicas - held
 
 
 def cache_bytes(positions: int, bytes_per_position: int) -> int:

@@ -24,7 +24,7 @@ class StagePlan:
     placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
     thread for requests of up to one CPU), on `cores` where a machine has two kinds. `memory_gb`: one replica, in VRAM
     on cuda and RAM else. `avoid_nodes`: node ids where the scheduler could place the stage but which it is not sized
-    for."""
+    for. `per_node`: replicas that the scheduler may place on one node."""
 
     device: str
     precision: str
@@ -38,6 +38,7 @@ class StagePlan:
     min_replicas: int
     initial_replicas: int
     max_replicas: int
+    per_node: int
     cores: Kind = "all"
     avoid_nodes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -45,13 +46,14 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters, blocks in frames,
-    `expected_memory_gb` of one replica of each stage, `expected_rtf` of one stream. `spare`: the machines hold every
-    replica to start twice, so that a redeployment can start the new ones before it stops the old."""
+    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters (`text_limit_hot`: while a
+    machine is hot, None for no other limit), blocks in frames, `expected_memory_gb` of one replica of each stage,
+    `expected_rtf` of one stream. `spare`: the machines hold every replica to start twice, so that a redeployment can
+    start the new ones before it stops the old."""
 
     tier: str
     text_limit: int
-    text_limit_hot: int
+    text_limit_hot: int | None
     chunk_length: int
     first_block: int
     block: int
@@ -101,7 +103,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
     return Plan(
         tier=tier.name,
         text_limit=tier.text_limit,
-        text_limit_hot=tier.text_limit_hot or tier.text_limit,
+        text_limit_hot=tier.text_limit_hot,
         chunk_length=tier.chunk_length,
         first_block=tier.first_block,
         block=tier.block,
@@ -191,7 +193,10 @@ def _stages(
         for host in draft.hosts:
             here = {s: needs[s] for s in drafts if host in drafts[s].hosts}
             held[host] = shares.held(host, usable_gb("cpu", sizing.tier.margin_gb, [host]), stage, here)
-        most = sum(held.values())
+        apart = held
+        if stage == LM and draft.choice.device == "cpu":
+            apart = {host: shares.on_own_cores(host, given[stage].threads, n) for host, n in held.items()}
+        most = sum(apart.values())
         if draft.choice.device == "mps":  # one GPU, that the scheduler does not count
             most = min(most, len(draft.hosts))
         if stage == ENCODER:  # busy once a voice
@@ -199,7 +204,8 @@ def _stages(
         start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 1
         replicas = _replicas(stage, start, most, asked, needs)
         if draft.choice.device == "cpu" and not asked.threads:
-            given[stage] = shares.divided(given[stage], {host: min(n, replicas[2]) for host, n in held.items()})
+            beside = held if replicas[2] > most else apart
+            given[stage] = shares.divided(given[stage], {host: min(n, replicas[2]) for host, n in beside.items()})
         avoid = tuple(m.node for m in machines if m not in draft.hosts and _could_land(m, needs[stage]))
         compiled, why = explain.compiles(stage, draft.choice, draft.hosts, sizing.tier)
         plan = StagePlan(
@@ -215,6 +221,7 @@ def _stages(
             min_replicas=replicas[0],
             initial_replicas=replicas[1],
             max_replicas=replicas[2],
+            per_node=max(1, min(replicas[2], max(held.values()))),
             cores=shares.kind_of_cores(stage == LM, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
         )

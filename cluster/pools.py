@@ -38,6 +38,12 @@ class Pools:
     def first(self) -> Plan:
         return next(iter(self.plans.values()))
 
+    @property
+    def claimants(self) -> int:
+        """Replicas that claim RAM as they speak and may run on one node, of all pools; at least 1."""
+        generators = [plan.stages[LM] for plan in self.plans.values()]
+        return max(1, sum(stage.per_node for stage in generators if stage.device == "cpu"))
+
     def to_dict(self) -> dict[str, object]:
         """The first plan, and beside its fields the reason and the further pools' plans."""
         further = {name: plan.to_dict() for name, plan in list(self.plans.items())[1:]}

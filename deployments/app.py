@@ -83,7 +83,7 @@ def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int
             ongoing=4 * lm.slots,
             target=TARGET_OCCUPANCY * lm.slots,
             spare=plan.spare,
-        ).bind(path, plan, settings.csv_folder)
+        ).bind(path, plan, planned.claimants, settings.csv_folder)
         vq_decoder = _stage(
             VQDecoder,
             deployment_name("vq_decoder", pool, planned),
@@ -123,8 +123,8 @@ def footprints(checkpoint: Checkpoint) -> Footprints:
         Footprints(),
         text_to_semantic_params=sum(sizes.values()) - sizes.get("output.weight", 0) + head,
         embedding_params=embeddings,
-        codec_encoder_params=sum(t.numel() for t in checkpoint.codec_tensors("encoder").values()),
-        codec_decoder_params=sum(t.numel() for t in checkpoint.codec_tensors("decoder").values()),
+        codec_encoder_params=checkpoint.codec_params("encoder"),
+        codec_decoder_params=checkpoint.codec_params("decoder"),
         kv_values_per_token=lm.n_layer * lm.slow.n_local_heads * lm.slow.head_dim * 2,
         slot_tokens=POSITIONS,
         encoder_values_per_slot=ENCODER_TENSORS * codec.encoder_dim * 16 * codec.frame_length,

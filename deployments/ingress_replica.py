@@ -15,12 +15,13 @@ from cluster.monitor import Monitor
 from cluster.pools import Pools, device_of
 from deployments.ingress import create_app
 from deployments.logs import log_through_serve
-from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
 from deployments.pools import LOOK_EVERY, PoolRouter
 from deployments.protocols.system import ServerInfo
 from deployments.replicas import Replicas
 from deployments.request_log import RequestLog
 from deployments.scrape import Scraper
+from deployments.segments import Limits
 from deployments.settings import Settings, read_limits
 from deployments.stages import RayStages
 from deployments.status import GraphStatus
@@ -48,8 +49,8 @@ class Ingress:
         log_through_serve()
         self._settings, self._pools = settings, pools
         generators, decoders = zip(*speaking.values(), strict=True)
-        self._status = GraphStatus(serve.get_replica_context().app_name, pools, generators[0])
-        self._replicas = Replicas(generators, [*decoders, reference_encoder])
+        self._status = GraphStatus(serve.get_replica_context().app_name, pools)
+        self._replicas = Replicas(dict(zip(speaking, generators, strict=True)), [*decoders, reference_encoder])
         self._scraper = Scraper(serve.get_replica_context().app_name)
         first = pools.first
         self._log = RequestLog(first.tier, settings.csv_folder)
@@ -100,7 +101,6 @@ class Ingress:
             precision=lm.precision if lm.quantization == "none" else lm.quantization,
             plan=plan.to_dict(),
             ready=self._status.ready,
-            engine=self._status.engine,
             engines=self._replicas.engines,
             machines=self._replicas.machines,
             clear_prefixes=self._replicas.clear_prefixes,
@@ -112,13 +112,14 @@ class Ingress:
 
     def _make_router(self) -> PoolRouter:
         pools = [
-            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit)
+            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit, plan.text_limit_hot)
             for name, plan in self._pools.plans.items()
         ]
         return PoolRouter(
             pools,
             thresholds={pool.name: self._settings.thresholds(pool.name) for pool in pools},
             status=self._status.pools,
+            machines=self._replicas.pools,
             monitor=Monitor(LOOK_EVERY),
             reason=self._pools.reason,
         )

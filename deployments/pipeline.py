@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from deployments.encode_cache import EncodeCache
-from deployments.stats import Origin, RequestStats, RequestWatch, SegmentStats
+from deployments.segments import Limits, header_text, prompts, segment
+from deployments.speaking import STARTED_WITHIN, Stages, speak
+from deployments.stats import RequestStats, RequestWatch
 from deployments.voices import VoiceLibrary, check_id
-from models.fish_speech import joining
 from models.fish_speech import text as texts
-from models.fish_speech.normalize import normalize
 from models.types import (
     Busy,
     EncodedReference,
@@ -27,9 +23,7 @@ from models.types import (
     InvalidRequest,
     NotReady,
     OutOfMemory,
-    Prompt,
     Reference,
-    Sampling,
     SynthesisRequest,
     TooLarge,
     Unsayable,
@@ -38,68 +32,19 @@ from models.types import (
 log = logging.getLogger(__name__)
 
 TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
-STARTED_WITHIN = 120.0  # seconds in which one starts and takes it, where none could
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedAudio:
-    """What the reference-encoder returns: codes int16 (num_codebooks, frames), and what the caller should know."""
-
-    codes: np.ndarray
-    notes: tuple[str, ...] = ()
-
-
-class Stages(Protocol):
-    """The three stages as the pipeline calls them. `codec_key` names the codec's weights: codes belong to them.
-    `active` counts segments being spoken; `failed_at` is when one last raised NotReady, by time.monotonic."""
-
-    sample_rate: int
-    frame_rate: float
-    codec_key: str
-    active: int
-    failed_at: float
-
-    async def encode(self, audio: bytes) -> EncodedAudio:
-        """A recording in any container -> its codes. Raises NotAudio, TooLarge, Busy, NotReady."""
-
-    def speak(
-        self, prompt: Prompt, within: float = STARTED_WITHIN
-    ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
-        """Float32 PCM blocks of one segment, before them where they come from, after them how they were made; closing
-        or cancelling the generator stops the work on every stage. Raises Busy, or NotReady where no replica takes it
-        `within` so many seconds."""
-
-    def wake(self) -> None:
-        """Start what stands by at zero replicas; returns at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may ask for. `tier_text_chars` is where `on_long_text=truncate` cuts; `segments_ahead` segments
-    of a text run side by side, each of at most `segment_chars` and at most `lead_blocks` PCM blocks ahead of its
-    listener."""
-
-    body_bytes: int = 64 * 2**20
-    text_chars: int = 50_000
-    tier: str = "unknown"
-    tier_text_chars: int = 1000
-    references: int = 16
-    segments_ahead: int = 4
-    lead_blocks: int = 32
-    first_segment_chars: int = 100
-    segment_chars: int = 300
-    encode_cache: int = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Stages on one kind of device, and the tier that it makes with its limit in characters."""
+    """Stages on one kind of device, and the tier that it makes with its limit in characters; `text_chars_hot`: the
+    limit while a machine of it is hot, where that is another."""
 
     name: str
     device: str
     stages: Stages
     tier: str
     text_chars: int
+    text_chars_hot: int | None = None
 
     def limits(self, limits: Limits) -> Limits:
         return replace(limits, tier=self.tier, tier_text_chars=self.text_chars)
@@ -194,7 +139,7 @@ class Pipeline:
                 segments, headers = await asyncio.to_thread(segment, request, pool.limits(self.limits))
             stats.segments = len(segments)
             within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
-            rest = self._speak(pool.stages, prompts(request.sampling, references, segments), within, stats)
+            rest = speak(pool.stages, prompts(request.sampling, references, segments), self.limits, within, stats)
             try:
                 first = await anext(rest, None)
             except (Busy, NotReady, OutOfMemory) as error:
@@ -253,141 +198,3 @@ class Pipeline:
             encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
         await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)
         return encoded
-
-    async def _speak(
-        self, stages: Stages, prompts: list[Prompt], within: float, stats: RequestStats
-    ) -> AsyncGenerator[np.ndarray, None]:
-        """All prompts' blocks in order; what is to sound first must be taken `within` seconds. The first prompt runs
-        alone until it sounds: nothing competes with the first audio, and the others find its voice prefix cached."""
-        waiting = deque(prompts)
-        running: deque[_Utterance] = deque()
-
-        def start(count: int, patient: bool) -> None:
-            while waiting and len(running) < count:
-                limit = STARTED_WITHIN if patient else within
-                running.append(_Utterance(stages, waiting.popleft(), self.limits.lead_blocks, patient, limit))
-
-        try:
-            start(1, patient=False)
-            sounding, level = False, 0.0
-            while running:
-                seam = sounding
-                while (block := await running[0].next()) is not None:
-                    stats.origin = stats.origin or running[0].origin
-                    if seam:
-                        block, seam = joining.continued(block, level, self.stages.sample_rate), False
-                    sounding, level = True, float(block[-1])
-                    start(self.limits.segments_ahead, patient=True)
-                    yield block
-                spoken = running.popleft()
-                stats.ended += [spoken.ended] if spoken.ended else []
-                await spoken.aclose()
-                start(self.limits.segments_ahead if sounding else 1, patient=sounding)
-        finally:
-            await asyncio.gather(*(utterance.aclose() for utterance in running))
-
-
-class _Utterance:
-    """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
-    stages are busy, instead of failing a text whose beginning already sounds."""
-
-    def __init__(self, stages: Stages, prompt: Prompt, lead: int, patient: bool, within: float) -> None:
-        self._stages = stages
-        self._prompt = prompt
-        self._patient = patient
-        self._within = within
-        self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue(lead)
-        self._closing = False
-        self.origin: Origin | None = None
-        self.ended: SegmentStats | None = None
-        self._task = asyncio.create_task(self._run())
-
-    async def next(self) -> np.ndarray | None:
-        """The next block; None at the end."""
-        item = await self._made.get()
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-    async def aclose(self) -> None:
-        self._closing = True
-        self._task.cancel()
-        await asyncio.wait({self._task})
-
-    async def _run(self) -> None:
-        end: Exception | None = None
-        try:
-            await self._speak()
-        except asyncio.CancelledError:
-            end = Gone("The stages stopped this request.")
-        except Exception as error:
-            end = error
-        if not self._closing:
-            await self._made.put(end)
-
-    async def _speak(self) -> None:
-        while True:
-            try:
-                async with aclosing(self._stages.speak(self._prompt, self._within)) as blocks:
-                    async for block in blocks:
-                        if isinstance(block, Origin):
-                            self.origin = block
-                            continue
-                        if isinstance(block, SegmentStats):
-                            self.ended = block
-                            continue
-                        self._patient = False
-                        if len(block):
-                            await self._made.put(block)
-                return
-            except Busy as busy:
-                if not self._patient:
-                    raise
-                await asyncio.sleep(min(busy.retry_after, 1.0))
-
-
-def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[str, str]]:
-    """The text as segments to speak, and the response headers that say what was done to it (pure).
-
-    Raises Unsayable or TooLarge.
-    """
-    text = texts.check(request.text, limits.text_chars)
-    headers = {
-        "X-Seed": str(request.sampling.seed),
-        "X-Hardware-Tier": header_text(limits.tier),
-        "X-Max-Text-Length": str(limits.tier_text_chars),
-    }
-    if request.on_long_text == "truncate":
-        whole, text = text, texts.truncate(text, limits.tier_text_chars)
-        headers["X-Text-Truncated"] = "true" if len(text) < len(whole) else "false"
-        headers["X-Original-Text-Length"] = str(len(whole))
-        headers["X-Truncated-Text-Length"] = str(len(text))
-    if request.normalize:
-        text = normalize(text)
-    length = min(request.chunk_length, limits.segment_chars)
-    first = min(length, limits.first_segment_chars) if request.streaming else length
-    pieces = texts.split(texts.defuse(text), length, first)
-    # A piece of dots alone has nothing to say, and an untrained silence could last a whole segment.
-    segments = [piece for piece in pieces if texts.sayable(piece)]
-    if not segments:
-        raise Unsayable("What is left of the text holds nothing to say: send at least one word or number.")
-    return segments, headers
-
-
-def prompts(sampling: Sampling, references: tuple[EncodedReference, ...], segments: Sequence[str]) -> list[Prompt]:
-    return [
-        Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
-        for i, text in enumerate(segments)
-    ]
-
-
-def segment_seed(seed: int, index: int) -> int:
-    """The seed of a text's segment: the request's own for the first, a hash of (seed, index) for the others."""
-    if index == 0:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8]) >> 1
-
-
-def header_text(text: str) -> str:
-    """`text` as an HTTP header can carry it: one line of ASCII."""
-    return " ".join(text.encode("ascii", "replace").decode().split())

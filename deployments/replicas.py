@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ray.serve.exceptions import DeploymentUnavailableError
@@ -12,14 +12,16 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.stats import MachineLoad
 
-ASK_EVERY = 1.0  # seconds
+ASK_EVERY = 1.0  # seconds; the monitors sample about as often
 ANSWER_WITHIN = 3.0  # seconds
 
 
 class Replicas:
-    """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers."""
+    """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers: none is
+    started to be asked."""
 
-    def __init__(self, text_to_semantic: Sequence[DeploymentHandle], others: Sequence[DeploymentHandle]) -> None:
+    def __init__(self, text_to_semantic: Mapping[str, DeploymentHandle], others: Sequence[DeploymentHandle]) -> None:
+        """`text_to_semantic` by pool, the preferred one first."""
         self._text_to_semantic, self._others = text_to_semantic, others
         self._asked = -ASK_EVERY
         self._machines: list[MachineLoad] = []
@@ -27,25 +29,32 @@ class Replicas:
     async def machines(self) -> list[MachineLoad]:
         """The load of every machine that runs a stage, each once."""
         if time.monotonic() - self._asked >= ASK_EVERY:
-            found: list[MachineLoad] = await self._ask([*self._others, *self._text_to_semantic], "machine")
+            found: list[MachineLoad] = await self._ask([*self._others, *self._text_to_semantic.values()], "machine")
             self._machines = list({each.node: each for each in found}.values())
             self._asked = time.monotonic()
         return self._machines
 
+    async def pools(self) -> dict[str, list[MachineLoad]]:
+        """Each pool's machines, as its text-to-semantic replicas see them: one beside a GPU sees that GPU alone."""
+        answers = await asyncio.gather(*(self._broadcast(each, "machine") for each in self._text_to_semantic.values()))
+        return dict(zip(self._text_to_semantic, answers, strict=True))
+
     async def engines(self) -> list[dict[str, int]]:
-        """The counters of every text-to-semantic replica."""
-        return await self._ask(self._text_to_semantic, "stats")
+        """The counters of every text-to-semantic replica, the first pool's first."""
+        return await self._ask(self._text_to_semantic.values(), "stats")
 
     async def clear_prefixes(self, halve: bool) -> None:
         """Let every text-to-semantic replica forget what it keeps of voices."""
-        await self._ask(self._text_to_semantic, "clear_prefixes", halve)
+        await self._ask(self._text_to_semantic.values(), "clear_prefixes", halve)
 
-    async def _ask(self, stages: Sequence[DeploymentHandle], method: str, *args: Any) -> list[Any]:
+    async def _ask(self, stages: Iterable[DeploymentHandle], method: str, *args: Any) -> list[Any]:
         answers = await asyncio.gather(*(self._broadcast(stage, method, *args) for stage in stages))
-        return [answer for stage in answers for answer in stage if not isinstance(answer, Exception)]
+        return [answer for stage in answers for answer in stage]
 
     async def _broadcast(self, stage: DeploymentHandle, method: str, *args: Any) -> list[Any]:
         try:
-            return await stage.broadcast(method, *args).results_async(timeout_s=ANSWER_WITHIN, return_exceptions=True)
+            asked = stage.broadcast(method, *args)
+            answers = await asked.results_async(timeout_s=ANSWER_WITHIN, return_exceptions=True)
         except (DeploymentUnavailableError, TimeoutError):
             return []
+        return [answer for answer in answers if not isinstance(answer, Exception)]

@@ -19,7 +19,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
-from deployments.pipeline import STARTED_WITHIN, EncodedAudio
+from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.stats import Origin, SegmentStats
 from models.types import Busy, Gone, NotReady, Prompt
 
@@ -27,7 +27,7 @@ ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
 
 
 class RayStages:
-    """Implements `deployments.pipeline.Stages` for one pool. `frame_length` is in samples."""
+    """Implements `deployments.speaking.Stages` for one pool. `frame_length` is in samples."""
 
     def __init__(
         self,

@@ -85,12 +85,14 @@ class StageLoad:
 
 @dataclass(frozen=True, slots=True)
 class MachineLoad:
-    """The machine of a replica: Ray's node id, the host's name, and how it fares."""
+    """The machine of a replica: Ray's node id, the host's name, and how it fares; `working`: the replica itself is at
+    work there."""
 
     node: str
     host: str
     fanless: bool
     load: Load
+    working: bool
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""How the graph fares, asked of Ray Serve and of text-to-semantic; never held up by a stage that does not answer."""
+"""How the graph fares, asked of Ray Serve."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import time
 from dataclasses import dataclass
 
 from ray import serve
-from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import DeploymentStatusOverview
 
 from cluster.pools import Pools
 
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
-ANSWER_WITHIN = 2.0  # seconds
 
 # What the model repository calls a model, and what Ray calls its deployment.
 DEPLOYMENTS = {"reference_encoder": "ReferenceEncoder", "text_to_semantic": "TextToSemantic", "vq_decoder": "VQDecoder"}
@@ -34,11 +32,10 @@ def deployment_name(model: str, pool: str, pools: Pools) -> str:
 
 
 class GraphStatus:
-    """The state of one application's stages. `text_to_semantic` is the first pool's."""
+    """The state of one application's stages."""
 
-    def __init__(self, application: str, pools: Pools, text_to_semantic: DeploymentHandle) -> None:
+    def __init__(self, application: str, pools: Pools) -> None:
         self._application, self._plans = application, pools
-        self._stats = text_to_semantic.stats
         self._asked = -ASK_EVERY
         self._deployments: dict[str, DeploymentStatusOverview] = {}
 
@@ -61,16 +58,6 @@ class GraphStatus:
         await self._ask_serve()
         return {pool: self._pool(pool) for pool in self._plans.plans}
 
-    async def engine(self) -> dict[str, int] | None:
-        """One text-to-semantic replica's counters; None where none runs (asking would start one) or answers."""
-        await self._ask_serve()
-        if not self._running("text_to_semantic", next(iter(self._plans.plans))):
-            return None
-        try:
-            return await asyncio.wait_for(self._ask(), ANSWER_WITHIN)
-        except TimeoutError:
-            return None
-
     def _pool(self, pool: str) -> PoolStatus:
         stages = self._plans.plans[pool].stages
         speaking = [model for model in ("text_to_semantic", "vq_decoder") if model in stages]
@@ -85,9 +72,6 @@ class GraphStatus:
     def _running(self, model: str, pool: str) -> int:
         found = self._deployments.get(deployment_name(model, pool, self._plans))
         return found.replica_states.get("RUNNING", 0) if found else 0
-
-    async def _ask(self) -> dict[str, int]:
-        return await self._stats.remote()
 
     async def _ask_serve(self) -> None:
         if time.monotonic() - self._asked >= ASK_EVERY:

@@ -39,8 +39,8 @@ class Telemetry:
 
     def machine(self) -> MachineLoad:
         """This replica's machine as last sampled."""
-        node = ray.get_runtime_context().get_node_id()
-        return MachineLoad(node, socket.gethostname(), self._fanless, self.monitor.latest())
+        node, working = ray.get_runtime_context().get_node_id(), self._read().slots_used > 0
+        return MachineLoad(node, socket.gethostname(), self._fanless, self.monitor.latest(), working)
 
     def _run(self) -> None:
         told, due = -SET_EVERY, time.monotonic()

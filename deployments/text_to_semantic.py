@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ from models.types import Finished, Prompt
 LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
 
 
-def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int) -> tuple[PromptEncoder, Engine]:
-    """The engine that a plan asks for, warmed up; `lead` is in frames. Raises CheckpointError."""
+def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 1) -> tuple[PromptEncoder, Engine]:
+    """The engine that a plan asks for, warmed up; `lead` is in frames, `replicas` share the machine's memory. Raises
+    CheckpointError."""
     stage = plan.stages["text_to_semantic"]
     return load_engine(
         checkpoint,
@@ -36,25 +38,29 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int) -> tuple[PromptE
         threads=stage.threads,
         voices=plan.prefix_cache_voices,
         lead=lead,
-        memory=memory.claimable,
+        memory=partial(memory.claimable, replicas=replicas),
     )
 
 
 class TextToSemantic:
     """One replica; ready when it has spoken once."""
 
-    def __init__(self, checkpoint: str, plan: Plan, csv: Path | None) -> None:
+    def __init__(self, checkpoint: str, plan: Plan, replicas: int, csv: Path | None) -> None:
+        """`replicas` like this one may run on a machine, in all pools."""
         stage = plan.stages["text_to_semantic"]
         prepare(stage)
         source = Checkpoint(checkpoint)
         lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
-        self._encoder, self._engine = load_planned(source, plan, lead)
+        self._encoder, self._engine = load_planned(source, plan, lead, replicas)
+        self._replicas = replicas
         self._blocks = plan.first_block, plan.block
         replica = serve.get_replica_context().replica_id.unique_id
         self._origin = Origin(
             replica, plan.tier, stage.device, stage.precision, stage.quantization, self._engine.compiled
         )
-        self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval=0.1)
+        # A GPU's work comes in bursts; without one, nobody reads more than the gauges of every second.
+        interval = 0.1 if stage.device == "cuda" else 1.0
+        self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval)
 
     async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | Generated, None]:
         """First where the stream comes from, then blocks of codes (num_codebooks, n) int16 as they are generated, then
@@ -80,7 +86,8 @@ class TextToSemantic:
 
     async def stats(self) -> dict[str, int]:
         """Counters and gauges of this replica's engine, and the bytes of RAM that it may still claim."""
-        return self._engine.stats() | {"memory_claimable": memory.claimable()}
+        claimable = memory.claimable(self._engine.held_bytes, self._replicas)
+        return self._engine.stats() | {"memory_claimable": claimable}
 
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""

@@ -8,6 +8,7 @@ until a stage converts them.
 from __future__ import annotations
 
 import hashlib
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -70,6 +71,19 @@ class Checkpoint:
 
     def codec_tensors(self, half: Half) -> dict[str, Tensor]:
         """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""
+        found, pairs = self._codec()
+        wanted = [name for name in (*pairs, *found) if _belongs(name, half)]
+        return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
+
+    def codec_params(self, half: Half) -> int:
+        """Values in `codec_tensors(half)`, without reading them."""
+        self._codec()
+        shapes = codec_shapes(self.codec_config)
+        return sum(math.prod(shape) for name, shape in shapes.items() if _belongs(name, half))
+
+    def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
+        """What codec.pth holds (memory-mapped), all of it and nothing else: tensors as they are used, and those under
+        weight norm."""
         path = self.path / "codec.pth"
         found = _load(path, prefix="generator.")
         found = {name: t for name, t in found.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
@@ -77,8 +91,7 @@ class Checkpoint:
         shapes = {name: tuple(v.shape) for name, (_, v) in pairs.items()}
         shapes |= {name: tuple(tensor.shape) for name, tensor in found.items()}
         _match_shapes(path, codec_shapes(self.codec_config), shapes)
-        wanted = [name for name in shapes if _belongs(name, half)]
-        return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
+        return found, pairs
 
 
 _FILES = ("config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json")

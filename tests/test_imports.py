@@ -30,7 +30,7 @@ ALLOWED = {"cluster/nodes.py": {"ray"}}  # it asks Ray for its nodes
 NETWORKS = [
     *(f"models/text_to_semantic/{name}.py" for name in ["network", "transformer", "sampling", "linear", "engine"]),
     *("models/text_to_semantic/prefix_cache.py", "models/text_to_semantic/scheduler.py"),
-    "models/text_to_semantic/traffic.py",
+    *(f"models/text_to_semantic/{name}.py" for name in ["traffic", "claims", "work"]),
     *("models/text_to_semantic/native/*.py", "models/codec/*.py", "models/vq_decoder/*.py"),
     "models/reference_encoder/encoder.py",
 ]

@@ -63,9 +63,10 @@ async def estimate(request: Request) -> Response:
     values, _ = await fields.read(request)
     asked = fields.check(EstimateRequest, values)
     pipeline = request.app.state.pipeline
-    engine = await request.app.state.info.engine()
-    if engine is None:
+    engines = await request.app.state.info.engines()
+    if not engines:
         raise NotReady("text-to-semantic is not running, so what is free is not known: send it a request first")
+    engine = max(engines, key=lambda each: each["memory_claimable"])
     costs = Costs(
         bytes_per_position=engine["kv_bytes_per_position"],
         positions=engine["positions"],

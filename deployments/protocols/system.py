@@ -53,8 +53,8 @@ async def _no_prefixes(halve: bool) -> None:
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
     """What the server says about itself. `plan` is JSON-ready; `ready` tells, by model name, which stages can work (one
-    that it does not name can); `engine` gives text-to-semantic's counters, or None, and `engines` those of every
-    replica; `machines` are those that run a stage; `pools` what runs where, and which pool requests go to."""
+    that it does not name can); `engines` gives the counters of every text-to-semantic replica; `machines` are those
+    that run a stage; `pools` tells what runs where, and which pool requests go to."""
 
     version: str
     checkpoint: str
@@ -64,7 +64,6 @@ class ServerInfo:
     plan: Any = None
     started: float = field(default_factory=time.time)
     ready: Callable[[], Awaitable[dict[str, bool]]] = _always_ready
-    engine: Callable[[], Awaitable[dict[str, int] | None]] = _nothing
     engines: Callable[[], Awaitable[list[dict[str, int]]]] = _none
     machines: Callable[[], Awaitable[list[MachineLoad]]] = _none
     clear_prefixes: Callable[[bool], Awaitable[None]] = _no_prefixes
@@ -89,7 +88,7 @@ async def health(request: Request) -> Response:
         sample_rate=pipeline.stages.sample_rate,
         stages=stages,
         reference_cache=schemas.CacheStatus(entries=len(cache), hits=cache.hits, misses=cache.misses),
-        engine=await info.engine(),
+        engine=next(iter(await info.engines()), None),
         pools=await info.pools(),
         plan=info.plan,
         uptime_seconds=round(time.time() - info.started, 1),

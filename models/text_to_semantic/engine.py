@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
+from models.text_to_semantic.claims import Claims
 from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
 from models.text_to_semantic.traffic import weights_per_step
-from models.types import Finished, InvalidRequest, NotReady, OutOfMemory, Sampling, TooLarge
+from models.text_to_semantic.work import Deliver, Work
+from models.types import InvalidRequest, NotReady, Sampling, TooLarge
 
 logger = logging.getLogger(__name__)
 
 MEMORY_AGAIN = 0.1  # seconds until memory is looked at again, with streams that wait for it and none that runs
 STALLED_AFTER = 60.0  # seconds without a finished step, with work to do, that mean the loop is stuck
-
-
-Event = np.ndarray | Finished | Exception
-Deliver = Callable[[Event], None]
-
-
-@dataclass(slots=True, eq=False)
-class _Work:
-    stream: Stream
-    prompt: EncodedPrompt
-    sampling: Sampling
-    deliver: Deliver
-    submitted: float
-    placed: float = 0.0
-    cached: int = 0
-    began: float = 0.0  # when its first frame was there
-    steps: int = 0
-    rows: int = 0  # of all its steps together
-    delivered: int = 0
-
-    def finished(self, reached_limit: bool) -> Finished:
-        now = time.monotonic()
-        return Finished(
-            frames=self.delivered,
-            reached_limit=reached_limit,
-            queue_seconds=self.placed - self.submitted,
-            seconds=now - self.placed,
-            prompt_positions=self.stream.prompt_length,
-            cached_positions=self.cached,
-            decode_steps=self.steps,
-            decode_seconds=now - self.began,
-            batch_width=self.rows / self.steps if self.steps else None,
-        )
 
 
 class Engine:
@@ -70,13 +37,14 @@ class Engine:
         network: Network,
         scheduler: Scheduler,
         prefixes: PrefixCache,
-        memory: Callable[[], int] | None = None,
+        memory: Callable[[int], int] | None = None,
     ) -> None:
-        """`memory` gives the bytes that the cache may still claim: streams wait until they fit. Without it, or where
-        the cache was claimed at the start (on an accelerator), slots alone are the limit."""
+        """`memory` gives the bytes that the cache may still claim, told how many it holds: streams wait until they fit.
+        Without it, or where the cache was claimed at the start (on an accelerator), slots alone are the limit."""
         self._network, self._scheduler, self._prefixes = network, scheduler, prefixes
-        self._memory = memory if network.device.type == "cpu" else None
-        self._work: dict[str, _Work] = {}
+        memory = memory if network.device.type == "cpu" else None
+        self._claims = Claims(scheduler, prefixes, network.kv_bytes_per_position, memory)
+        self._work: dict[str, Work] = {}
         self._wake = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()
         # On an accelerator the host reads a frame only after the next one is under way.
@@ -107,7 +75,7 @@ class Engine:
             if stream_id in self._work:
                 raise InvalidRequest(f"a stream {stream_id!r} is running already")
             self._scheduler.submit(stream)
-            self._work[stream_id] = _Work(stream, prompt, sampling, deliver, time.monotonic())
+            self._work[stream_id] = Work(stream, prompt, sampling, deliver, time.monotonic())
             self._wake.notify()
 
     def acknowledge(self, stream_id: str, frames: int) -> None:
@@ -171,6 +139,11 @@ class Engine:
             "prefix_cache_misses": self._prefixes.misses,
         }
 
+    @property
+    def held_bytes(self) -> int:
+        """Of the cache, by streams and by what is kept of voices."""
+        return self._claims.held
+
     def _command(self, command: Callable[[], None]) -> None:
         with self._wake:
             self._commands.append(command)
@@ -197,16 +170,11 @@ class Engine:
     def _has_work(self) -> bool:
         return bool(self._in_flight or self._scheduler.placeable or self._scheduler.runnable)
 
-    def _room(self) -> float:
-        """Positions that the cache may still claim."""
-        return self._memory() / self._network.kv_bytes_per_position if self._memory else math.inf
-
     def _admit(self) -> list[Stream]:
         """Place what waits, as far as slots and memory go. What does not fit although nothing runs never will."""
         if not self._scheduler.placeable:
             return []
-        room = self._room()
-        admitted = self._scheduler.admit(room)
+        admitted = self._scheduler.admit(self._claims.room)
         if admitted or self._scheduler.runnable or self._in_flight:
             return admitted
         if self._scheduler.used:  # all that have a slot are paused: their clients stall
@@ -214,14 +182,8 @@ class Engine:
         elif len(self._prefixes):
             self._prefixes.shrink(0)
         else:  # nothing of ours will give memory back
-            stream, each = self._scheduler.first_waiting, self._network.kv_bytes_per_position
-            need, have = each * stream.unclaimed / 1e9, each * max(0, room) / 1e9
-            self._end(stream.id).deliver(
-                OutOfMemory(
-                    f"this needs {need:.2f} GB of memory and {have:.2f} GB are free: send a shorter reference, lower "
-                    "max_new_tokens, or try again later"
-                )
-            )
+            stream = self._scheduler.first_waiting
+            self._end(stream.id).deliver(self._claims.refusal(stream))
         return admitted
 
     def _step(self, admitted: list[Stream]) -> None:
@@ -266,9 +228,9 @@ class Engine:
             self._network.set_active(slot, slot in slots)
         self._active = slots
 
-    def _keep_prefix(self, work: _Work) -> None:
+    def _keep_prefix(self, work: Work) -> None:
         key, length = work.prompt.prefix_key, work.prompt.prefix_length
-        if key is not None and self._prefixes.wants(key, length) and self._scheduler.promised + length <= self._room():
+        if key is not None and self._prefixes.wants(key, length) and self._claims.fits(length):
             self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, length), length)
 
     def _launched(self, frames: Tensor, streams: dict[int, Stream]) -> None:
@@ -301,7 +263,7 @@ class Engine:
         for stream_id in list(self._work):
             self._end(stream_id).deliver(error)
 
-    def _end(self, stream_id: str) -> _Work:
+    def _end(self, stream_id: str) -> Work:
         """Forget a stream in whatever state it is, and free its slot."""
         work = self._work.pop(stream_id)
         if work.stream.slot >= 0:

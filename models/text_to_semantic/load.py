@@ -39,7 +39,7 @@ def load_engine(
     threads: int,
     voices: int,
     lead: int,
-    memory: Callable[[], int] | None = None,
+    memory: Callable[[int], int] | None = None,
 ) -> tuple[PromptEncoder, Engine]:
     """An engine that has spoken once, so that no user waits for what a first call sets up.
 

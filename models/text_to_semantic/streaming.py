@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from models.text_to_semantic.blocks import block_sizes
-from models.text_to_semantic.engine import Engine, Event
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.work import Event
 from models.types import Finished, Prompt
 
 

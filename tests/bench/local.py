@@ -9,8 +9,8 @@ import numpy as np
 
 from cluster.plan import Plan
 from deployments.batcher import Batcher
-from deployments.pipeline import STARTED_WITHIN, EncodedAudio
 from deployments.replica import dtype_of
+from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.blocks import ramp
@@ -20,7 +20,7 @@ from models.vq_decoder.decoder import VQDecoder
 
 
 class LocalStages:
-    """Implements `deployments.pipeline.Stages` for voices whose codes are stored: there is no encoder."""
+    """Implements `deployments.speaking.Stages` for voices whose codes are stored: there is no encoder."""
 
     def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
         lm, decoder, config = plan.stages["text_to_semantic"], plan.stages["vq_decoder"], checkpoint.codec_config

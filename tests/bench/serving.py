@@ -17,7 +17,8 @@ import httpx
 import psutil
 
 from cluster.plan import STAGES
-from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
+from deployments.segments import Limits
 from deployments.voices import VoiceLibrary
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig

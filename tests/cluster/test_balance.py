@@ -13,17 +13,22 @@ from cluster.balance import INTERVAL, Decision, PoolState, Threshold, Thresholds
 from cluster.monitor import GpuLoad, Load
 
 QUIET = Load(cpu=10, ram=40, ram_available=8 * 10**9, gpus=(), gpu_error=None, temperature=None)
-CUDA, CPU = PoolState("cuda", "cuda", Thresholds()), PoolState("cpu", "cpu", Thresholds())
+CUDA, CPU = PoolState("cuda", "cuda", Thresholds(), ()), PoolState("cpu", "cpu", Thresholds(), ())
 
 
 def load(busy: float | None = 10, others: float | None = 10, cpu: float = 10, ram: float = 40) -> Load:
     return replace(QUIET, cpu=cpu, ram=ram, gpus=(GpuLoad(0, busy, others, None),))
 
 
+def on(load: Load, *pools: PoolState) -> list[PoolState]:
+    """All pools on one machine."""
+    return [replace(pool, loads=(load,)) for pool in pools]
+
+
 def follow(*loads: Load, pools: tuple[PoolState, ...] = (CUDA, CPU), every: float = INTERVAL) -> list[Decision]:
     decisions: list[Decision] = []
     for count, now in enumerate(loads):
-        decisions.append(choose(pools, now, decisions[-1] if decisions else None, count * every))
+        decisions.append(choose(on(now, *pools), decisions[-1] if decisions else None, count * every))
     return decisions
 
 
@@ -78,18 +83,28 @@ def test_the_gpu_with_most_left_counts() -> None:
     assert route(replace(one_free, gpus=one_free.gpus[:1])) == ["cpu"]
 
 
+def test_a_pool_is_judged_by_its_own_machines() -> None:
+    here, there = load(cpu=99, ram=99), load(99)
+    cuda, cpu = replace(CUDA, loads=(load(),)), replace(CPU, loads=(here,))
+    assert choose((cuda, cpu), None, 0).pool == "cuda"
+    assert choose((replace(cuda, loads=(there,)), cpu), None, 0).reason.count(";") == 1
+    assert choose((replace(cuda, loads=(there, load(20))), cpu), None, 0).pool == "cuda", "one of two has room"
+    assert choose((replace(cuda, loads=(there,)), replace(cpu, loads=(here, load()))), None, 0).pool == "cpu"
+    assert choose((replace(cuda, loads=()), cpu), None, 0).pool == "cuda", "nothing is known of it"
+
+
 def test_a_pool_without_replicas_is_left_at_once_and_returned_to() -> None:
     dead = (replace(CUDA, available=False), CPU)
-    first = choose((CUDA, CPU), load(), None, 0)
-    left = choose(dead, load(), first, INTERVAL)
+    first = choose(on(load(), CUDA, CPU), None, 0)
+    left = choose(on(load(), *dead), first, INTERVAL)
     assert (left.pool, left.reason) == ("cpu", "cuda: no replica runs")
-    assert choose((CUDA, CPU), load(), left, 2 * INTERVAL).pool == "cuda"
+    assert choose(on(load(), CUDA, CPU), left, 2 * INTERVAL).pool == "cuda"
     # A loaded pool is better than a dead one.
-    assert choose(dead, load(cpu=99), first, INTERVAL).pool == "cpu"
+    assert choose(on(load(cpu=99), *dead), first, INTERVAL).pool == "cpu"
 
 
 def test_apples_gpu_tells_nothing_so_its_pool_is_left_only_when_dead() -> None:
-    mps = PoolState("mps", "mps", Thresholds())
+    mps = PoolState("mps", "mps", Thresholds(), ())
     assert route(load(99, 99), pools=(mps, CPU)) == ["mps"]
     assert route(load(), pools=(replace(mps, available=False), CPU)) == ["cpu"]
 
@@ -110,7 +125,7 @@ def test_decisions_are_never_less_than_the_interval_apart(steps: list[tuple[Load
     last, now = None, 0.0
     for seen, later, available in steps:
         now += later
-        found = choose((replace(CUDA, available=available), CPU), seen, last, now)
+        found = choose(on(seen, replace(CUDA, available=available), CPU), last, now)
         assert found is last or last is None or found.at - last.at >= INTERVAL
         assert found.pool in ("cuda", "cpu") and found.reason
         last = found
@@ -121,7 +136,7 @@ def test_a_lock_is_never_left(steps: list[tuple[Load, float, bool]]) -> None:
     last, now = None, 0.0
     for seen, later, available in steps:
         now += later
-        last = choose((replace(CUDA, available=available),), seen, last, now)
+        last = choose(on(seen, replace(CUDA, available=available)), last, now)
         assert last.pool == "cuda"
 
 
@@ -140,7 +155,7 @@ def test_a_move_has_a_cause_that_its_reason_names(steps: list[tuple[Load, float,
     last, now = None, 0.0
     for seen, later, _ in steps:
         now += later
-        found = choose((CUDA, CPU), seen, last, now)
+        found = choose(on(seen, CUDA, CPU), last, now)
         if last and found.pool != last.pool:
             if found.pool == "cpu":
                 assert found.reason.startswith("cuda: ")

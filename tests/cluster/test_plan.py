@@ -128,9 +128,9 @@ def test_overrides_win_and_are_named() -> None:
         assert any(reason.startswith(f"{name} ") and reason.endswith("override") for reason in lm.reasons)
 
 
-def test_fewer_cpus_asked_for_hold_more_replicas() -> None:
+def test_fewer_cpus_asked_for_hold_more_decoders() -> None:
     options = PlanOptions(footprints=SMALL, stages={LM: {"num_cpus": 0.5}, DECODER: {"num_cpus": 0.25}})
-    assert make(machines("epyc-2-core"), options).stages[LM].max_replicas == 2
+    assert make(machines("epyc-2-core"), options).stages[DECODER].max_replicas == 4
 
 
 def test_precision_changes_what_fits() -> None:
@@ -255,12 +255,22 @@ def test_every_replica_that_autoscaling_may_add_has_its_own_cores(name: str) -> 
     assert all(stage.num_cpus >= stage.threads * core for stage in stages.values())
 
 
-def test_replicas_that_share_cores_share_their_threads() -> None:
+def test_generators_share_cores_only_where_a_person_says_so() -> None:
     options = PlanOptions(footprints=SMALL, stages={LM: {"num_cpus": 0.5}, DECODER: {"num_cpus": 0.25}})
     lm = make(machines("epyc-2-core"), options).stages[LM]
-    assert (lm.max_replicas, lm.threads) == (2, 1)
-    options.stages[LM]["max_replicas"] = 1
-    assert make(machines("epyc-2-core"), options).stages[LM].threads == 2
+    assert (lm.max_replicas, lm.threads, lm.per_node) == (1, 2, 1)
+    assert any("a second on the same cores would read them again" in reason for reason in lm.reasons)
+    options.stages[LM]["max_replicas"] = 2
+    lm = make(machines("epyc-2-core"), options).stages[LM]
+    assert (lm.max_replicas, lm.threads, lm.per_node) == (2, 1, 2), "no more threads than cores"
+    assert any(reason.startswith("replicas 1 to 2: asked for; 2 on a machine") for reason in lm.reasons)
+
+
+def test_many_cores_hold_several_generators_on_cores_of_their_own() -> None:
+    host = machine("server-epyc")
+    lm = make([host], override(LM, num_cpus=4.0)).stages[LM]
+    assert lm.per_node == lm.max_replicas == host.cpu.physical_cores // lm.threads == 4
+    assert any("cores of their own (16 each)" in reason for reason in lm.reasons)
 
 
 def test_hybrid_cpus_generate_on_performance_cores_and_decode_on_the_others() -> None:
@@ -380,6 +390,7 @@ def test_whatever_is_planned_fits(cluster, footprints, device, seed) -> None:
         assert stage.threads >= 1 and stage.slots >= 1 and stage.num_cpus > 0
         assert 1 <= stage.min_replicas <= stage.initial_replicas <= stage.max_replicas
         assert (stage.device == "cuda") == (stage.num_gpus > 0)
+        assert 1 <= stage.per_node <= stage.max_replicas
         homes = [m for m in cluster if m.node not in stage.avoid_nodes and m.cpus >= stage.num_cpus]
         homes = [m for m in homes if m.gpu_count] if stage.num_gpus else homes
         assert homes
@@ -402,5 +413,7 @@ def test_one_machine_is_never_oversubscribed(host) -> None:
     except PlanError:
         return
     assert sum(s.num_cpus * s.initial_replicas for s in stages.values()) <= host.cpus + 0.05
+    lm = stages[LM]
+    assert lm.device != "cpu" or lm.per_node * lm.threads <= host.cpu.physical_cores
     if host.cpus >= 0.1:
         assert sum(s.num_cpus * s.initial_replicas for s in stages.values()) <= host.cpus + 1e-6

@@ -104,6 +104,18 @@ def test_pools_asked_for_have_their_own_overrides_and_what_is_left() -> None:
     assert pools.reason == "asked for"
 
 
+def test_replicas_of_all_pools_share_a_machines_memory() -> None:
+    assert plan(machines("rtx-4090")).claimants == plan(machines("rtx-4090")).plans["cpu"].stages[LM].per_node == 1
+    assert plan(machines("epyc-2-core"), PlanOptions(footprints=SMALL)).claimants == 1
+    assert plan(machines("server-epyc")).claimants == 3
+    two = {LM: {"num_cpus": 0.5, "max_replicas": 2}, DECODER: {"num_cpus": 0.25}}
+    assert plan(machines("epyc-2-core"), PlanOptions(footprints=SMALL, stages=two)).claimants == 2
+    wanted = {"wide": PoolOptions("cpu"), "narrow": PoolOptions("cpu")}
+    both = plan(machines("server-amx"), None, wanted)
+    assert both.claimants == sum(each.stages[LM].per_node for each in both.plans.values()) >= 2
+    assert plan(machines("h100"), PlanOptions("cuda")).claimants == 1
+
+
 def test_the_same_pools_run_where_a_device_is_missing() -> None:
     wanted = {"cuda": PoolOptions("cuda"), "cpu": PoolOptions("cpu")}
     assert list(plan(machines("rtx-4090"), None, wanted).plans) == ["cuda", "cpu"]

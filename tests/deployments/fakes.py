@@ -15,8 +15,10 @@ import uvicorn
 from starlette.applications import Starlette
 
 from deployments.ingress import create_app
-from deployments.pipeline import STARTED_WITHIN, EncodedAudio, Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
 from deployments.protocols.system import ServerInfo
+from deployments.segments import Limits
+from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.stats import RequestStats
 from deployments.voices import VoiceLibrary
 from models.reference_encoder import audio

@@ -16,12 +16,12 @@ from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 S1_MINI = {"kv_bytes_per_position": 115_200, "positions": 2048, "memory_claimable": 3 * 10**9}
 
 
-def client(folder: Path, engine: dict | None) -> TestClient:
-    async def stats() -> dict | None:
-        return engine
+def client(folder: Path, *engines: dict) -> TestClient:
+    async def stats() -> list[dict]:
+        return list(engines)
 
     pipeline = make_pipeline(FakeStages(), VoiceLibrary(str(folder)))
-    return TestClient(create_app(pipeline, replace(INFO, engine=stats)))
+    return TestClient(create_app(pipeline, replace(INFO, engines=stats)))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_bad_questions_are_refused(http: TestClient, body: dict) -> None:
 
 
 def test_without_an_engine_the_answer_is_not_ready(tmp_path: Path) -> None:
-    assert client(tmp_path, None).post("/estimate-memory", json={"text": "a"}).status_code == 503
+    assert client(tmp_path).post("/estimate-memory", json={"text": "a"}).status_code == 503
 
 
 def test_a_claim_grows_with_every_part_and_streaming_holds_no_audio() -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from deployments.pipeline import Limits
+from deployments.segments import Limits
 from models.types import Busy, NotReady
 from tests.deployments.fakes import FakeStages, make_app, recording, serving
 

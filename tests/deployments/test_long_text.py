@@ -12,7 +12,7 @@ import numpy as np
 import ormsgpack
 import pytest
 
-from deployments.pipeline import Limits
+from deployments.segments import Limits
 from tests.deployments.fakes import FRAME, FakeStages, make_app, serving
 
 LIMIT = 100

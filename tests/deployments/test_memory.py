@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cluster import memory
 from models.text_to_semantic.engine import Engine
@@ -23,6 +25,7 @@ from models.text_to_semantic.network import EncodedPrompt
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler
 from models.types import Finished, OutOfMemory, Sampling
+from tests.control_group import ControlGroup, made
 from tests.models.test_native import IDS, SMALL, prompt, weights
 
 if reason := build.available():
@@ -33,7 +36,6 @@ WIDE = replace(SMALL, n_layer=8, dim=64, n_head=16, n_local_heads=16, head_dim=1
 POSITIONS, SLOTS = 1600, 8
 ROOM = 150_000_000  # bytes left to the engine: two streams and a half of 900 positions
 MARGIN = 100_000_000  # instead of the real one, which would take long to fill
-CGROUP = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").exists() else "/sys/fs/cgroup")
 
 
 def wide() -> NativeNetwork:
@@ -66,10 +68,23 @@ def test_a_request_claims_what_the_model_says(length: int) -> None:
     assert claimed == pytest.approx(memory.cache_bytes(length, network.kv_bytes_per_position), rel=0.1)
 
 
+def test_what_is_kept_of_voices_is_given_back_when_it_is_dropped() -> None:
+    network, rss = wide(), psutil.Process().memory_info
+    network.reset(0, Sampling())
+    network.prefill(0, prompt(400), 0)
+    before = rss().rss
+    for _ in range(3):
+        kept = [network.copy_prefix(0, length) for length in (100, 160, 220, 280, 340)]
+        held = rss().rss - before
+        assert held == pytest.approx(1100 * network.kv_bytes_per_position, rel=0.2)
+        kept.clear()
+        assert rss().rss - before < held / 10
+
+
 def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
     network = wide()
     each = network.kv_bytes_per_position
-    engine = Engine(network, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), memory=lambda: 1000 * each)
+    engine = Engine(network, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), memory=lambda held: 1000 * each)
     try:
         ends = speak(engine, [600, 600, 1500, 300])
         assert [type(end) for end in ends] == [Finished, Finished, OutOfMemory, Finished]
@@ -80,28 +95,63 @@ def test_streams_wait_until_they_fit_and_what_never_fits_is_refused() -> None:
         engine.stop()
 
 
-@pytest.fixture
-def control_group() -> Iterator[Path]:
-    path = CGROUP / f"shoal-test-{os.getpid()}"
+def test_replicas_of_one_machine_never_claim_more_than_there_is() -> None:
+    """Two engines see the same free memory, less what both hold: as they would be, side by side on one machine."""
+    networks = [wide(), wide()]
+    each, whole = networks[0].kv_bytes_per_position, 2400
+    engines: list[Engine] = []
+    most = 0
+
+    def claimable(held: int) -> int:
+        nonlocal most
+        taken = sum(engine.held_bytes for engine in engines)
+        most = max(most, taken)
+        return memory.part(whole * each - taken, held, len(networks))
+
+    engines += [Engine(n, Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0), PrefixCache(0), claimable) for n in networks]
     try:
-        path.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    if not any((path / name).exists() for name in LIMITS):
-        path.rmdir()
-        pytest.skip("the memory controller is not delegated here")
-    yield path
-    path.rmdir()
+        with ThreadPoolExecutor() as both:
+            ends = both.map(lambda engine: speak(engine, [500] * 6, frames=30), engines)
+            assert all(isinstance(end, Finished) for one in ends for end in one)
+        assert 1000 * each < most <= whole * each, "two streams of 530 positions each at once, and a fifth did not fit"
+        assert {type(end) for end in speak(engines[0], [1300])} == {OutOfMemory}, "over its half"
+    finally:
+        for engine in engines:
+            engine.stop()
 
 
-LIMITS = ("memory.max", "memory.limit_in_bytes")
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(1, 60)), max_size=60))
+def test_parts_never_add_up_to_more_than_the_whole(steps: list[tuple[int, int, int]]) -> None:
+    held, promised = [0, 0, 0], [0, 0, 0]
+    for replica, action, amount in steps:
+        if action == 0 and promised[replica] + amount <= memory.part(100 - sum(held), held[replica], 3):
+            promised[replica] += amount
+        elif action == 1:  # what was promised is filled
+            held[replica] += min(amount, promised[replica])
+            promised[replica] -= min(amount, promised[replica])
+        elif action == 2:
+            held[replica] -= min(amount, held[replica])
+        assert sum(held) + sum(promised) <= 100
+    assert memory.part(100, 0, 1) == 100 and memory.part(70, 30, 1) == 70
+
+
+def test_what_ray_would_kill_for_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, left in ((4 * 10**9, memory.MARGIN), (100 * 10**9, 6 * 10**9)):
+        monkeypatch.setattr(memory.hardware, "memory", lambda limits, total=total: (total, 8 * 10**9))
+        assert memory.claimable() == 8 * 10**9 - left
+
+
+@pytest.fixture
+def control_group() -> Iterator[ControlGroup]:
+    with made() as group:
+        yield group
 
 
 @pytest.mark.parametrize("guarded", [False, True], ids=["naive", "guarded"])
-def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: Path, guarded: bool) -> None:
+def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: ControlGroup, guarded: bool) -> None:
     with tempfile.TemporaryFile("w+") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(control_group), str(int(guarded))],
+            [sys.executable, "-m", __name__, str(control_group.path), str(int(guarded))],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
@@ -109,29 +159,29 @@ def test_a_hard_limit_kills_the_naive_engine_and_not_ours(control_group: Path, g
         said, _ = child.communicate(timeout=240)
         errors.seek(0)
         assert child.returncode == (0 if guarded else -9), errors.read()
+    assert control_group.kills() == (0 if guarded else 1)
     if guarded:
         assert said.split() == ["Finished"] * 8 + ["OutOfMemory"]
 
 
-def main(group: Path, guarded: bool) -> None:
+def main(group: ControlGroup, guarded: bool) -> None:
     """Eight streams of which two fit at a time, then one that no longer fits, in a control group of this process."""
     network = wide()
     network.reset(0, Sampling())
     network.prefill(0, prompt(64), 0)
     network.release(0)
-    (group / "cgroup.procs").write_text(str(os.getpid()))
-    limit = next(group / name for name in LIMITS if (group / name).exists())
-    used = int((group / limit.name.replace("max", "current").replace("limit", "usage")).read_text())
+    group.join()
+    used = group.used()
     memory.MARGIN = MARGIN
-    limit.write_text(str(used + ROOM + MARGIN))
+    group.limit(used + ROOM + MARGIN)
     scheduler = Scheduler(SLOTS, SLOTS, 256, 10**6, 20.0)
     engine = Engine(network, scheduler, PrefixCache(0), memory.claimable if guarded else None)
     ends = speak(engine, [850] * 8, frames=50)  # the first still speaks when the last is prefilled
-    limit.write_text(str(used + MARGIN + ROOM // 10))
+    group.limit(used + MARGIN + ROOM // 10)
     ends += speak(engine, [850])
     print(*(type(end).__name__ for end in ends), flush=True)
     engine.stop()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), bool(int(sys.argv[2])))
+    main(ControlGroup(Path(sys.argv[1])), bool(int(sys.argv[2])))

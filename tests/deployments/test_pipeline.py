@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.pipeline import Limits, Pipeline, header_text, segment_seed
+from deployments.pipeline import Pipeline
+from deployments.segments import Limits, header_text, segment_seed
 from deployments.voices import VoiceLibrary
 from models.fish_speech.joining import SEAM_SECONDS
 from models.types import (

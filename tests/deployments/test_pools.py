@@ -14,9 +14,11 @@ from cluster import balance
 from cluster.balance import Thresholds
 from cluster.monitor import GpuLoad, Load
 from deployments import pools as module
-from deployments.pipeline import Limits, Pipeline, Pool
+from deployments.pipeline import Pipeline, Pool
 from deployments.pools import PoolRouter
+from deployments.segments import Limits
 from deployments.settings import read
+from deployments.stats import MachineLoad
 from deployments.status import PoolStatus
 from deployments.voices import VoiceLibrary
 from models.types import Busy, InvalidRequest, NotReady, OutOfMemory, SettingsError, SynthesisRequest
@@ -27,10 +29,12 @@ BUSY = replace(QUIET, gpus=(GpuLoad(0, 99, 10, None),))
 
 
 class Machine:
-    """A monitor and a Ray Serve of which a test says what they see."""
+    """A monitor, replicas and a Ray Serve of which a test says what they see."""
 
     def __init__(self) -> None:
         self.load = QUIET
+        self.working = False
+        self.elsewhere: dict[str, list[MachineLoad]] = {}
         self.looks = 0
         self.states = {"cuda": "running", "cpu": "running"}
         self.fail: Exception | None = None
@@ -40,6 +44,11 @@ class Machine:
 
     def latest(self) -> Load:
         return self.load
+
+    async def machines(self) -> dict[str, list[MachineLoad]]:
+        here = [MachineLoad("a", "a", False, self.load, self.working)]
+        running = {name: here for name, state in self.states.items() if state == "running"}
+        return running | self.elsewhere
 
     async def status(self) -> dict[str, PoolStatus]:
         self.looks += 1
@@ -55,11 +64,11 @@ class Two:
         self.machine = Machine()
         self.stages = {name: FakeStages() for name in names}
         pools = [
-            Pool(name, name, stages, f"tier-{name}", 50 if name == "cpu" else 1000)
+            Pool(name, name, stages, f"tier-{name}", 50 if name == "cpu" else 1000, 100 if name == "mps" else None)
             for name, stages in self.stages.items()
         ]
         thresholds = dict.fromkeys(names, Thresholds())
-        self.router = PoolRouter(pools, thresholds, self.machine.status, self.machine, "a test")
+        self.router = PoolRouter(pools, thresholds, self.machine.status, self.machine.machines, self.machine, "a test")
         voices = VoiceLibrary(str(folder / "voices"))
         self.pipeline = Pipeline(self.stages[names[0]], voices, Limits(), self.router.route)
 
@@ -110,12 +119,79 @@ async def test_load_moves_requests_and_back_and_says_why(two: Two) -> None:
 
 
 async def test_our_own_work_on_a_gpu_is_no_reason_to_leave_it(two: Two) -> None:
-    two.stages["cuda"].active = 1
-    two.machine.load = BUSY
+    two.machine.working, two.machine.load = True, BUSY
     await two.look()
     assert await two.speaker() == "cuda"
     two.machine.load = replace(QUIET, gpus=(GpuLoad(0, 99, 95, None),))  # others' memory is
     await two.until_speaks("cpu")
+
+
+def there(node: str, busy: float, *, gpu: int = 0, fanless: bool = False, **fields: float) -> MachineLoad:
+    return MachineLoad(node, node, fanless, replace(QUIET, gpus=(GpuLoad(gpu, busy, 10, None),), **fields), False)
+
+
+async def test_a_pool_is_judged_by_the_machines_that_it_runs_on(two: Two) -> None:
+    two.machine.load = replace(QUIET, gpus=())  # the ingress has none
+    two.machine.elsewhere = {"cuda": [there("b", 99), there("c", 99)]}
+    await two.until_speaks("cpu")
+    two.machine.elsewhere = {"cuda": [there("b", 99), there("b", 10, gpu=1)]}  # replicas that see one GPU each
+    await two.until_speaks("cuda")
+    two.machine.elsewhere = {"cuda": [there("b", 99)]}
+    await two.until_speaks("cpu")
+    two.machine.elsewhere = {"cuda": [there("b", 99)], "cpu": [there("d", 0, ram=99)]}
+    await two.look()
+    assert await two.speaker() == "cpu", "both are over their thresholds: nothing moves"
+    two.machine.elsewhere = {"cuda": [there("b", 10)], "cpu": [there("d", 0)]}
+    await two.until_speaks("cuda")
+
+
+async def test_of_replicas_on_one_gpu_the_one_at_work_knows_whose_work_it_is(two: Two) -> None:
+    idle, working = there("b", 99), replace(there("b", 99), working=True)
+    two.machine.elsewhere = {"cuda": [working, idle]}
+    await two.look()
+    assert await two.speaker() == "cuda"
+    two.machine.elsewhere = {"cuda": [idle, idle]}
+    await two.until_speaks("cpu")
+
+
+async def test_what_was_seen_holds_while_no_replica_answers(two: Two) -> None:
+    two.machine.elsewhere = {"cuda": [there("b", 99)]}
+    await two.until_speaks("cpu")
+    two.machine.elsewhere = {"cuda": []}
+    await two.look()
+    assert await two.speaker() == "cpu"
+    two.machine.states["cuda"] = "asleep"  # now this machine stands in
+    await two.until(lambda: (two.router.route(None), two.stages["cuda"].wakes)[1] > 0)
+
+
+async def test_a_machine_that_is_gone_is_forgotten(two: Two) -> None:
+    two.machine.elsewhere = {"cuda": [there("b", 99)]}
+    await two.until_speaks("cpu")
+    two.machine.elsewhere = {"cuda": [there("c", 10)]}
+    await two.until_speaks("cuda")
+
+
+async def test_a_hot_machine_takes_shorter_texts_until_it_has_cooled(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(balance, "INTERVAL", 0.02)
+    air = Two(tmp_path, ("mps",))
+    air.machine.states = {"mps": "running"}
+    text = "Words about the sea and its fish. " * 6
+
+    async def limit() -> tuple[str, str]:
+        headers = await air.headers(text, on_long_text="truncate")
+        return headers["X-Max-Text-Length"], headers["X-Text-Truncated"]
+
+    async def becomes(wanted: tuple[str, str]) -> None:
+        async with asyncio.timeout(5):
+            while await limit() != wanted:
+                await asyncio.sleep(0.005)
+
+    await becomes(("1000", "false"))
+    air.machine.elsewhere = {"mps": [there("air", 0, fanless=True, cpu=80)]}
+    await becomes(("100", "true"))
+    air.machine.elsewhere = {"mps": [there("air", 0, fanless=True, cpu=20)]}
+    await becomes(("1000", "false"))
 
 
 async def test_a_pool_that_sleeps_is_woken_while_the_other_speaks(two: Two) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.pipeline import Limits, Pipeline, Speech
+from deployments.pipeline import Pipeline, Speech
 from deployments.request_log import COLUMNS, row
+from deployments.segments import Limits
 from deployments.stats import Generated, Origin, Playback, RequestStats, RequestWatch, SegmentStats, Use
 from deployments.voices import VoiceLibrary
 from models.types import Busy, Finished, Prompt, Reference, SynthesisRequest

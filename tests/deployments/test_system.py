@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from cluster.monitor import GpuLoad, Load
 from deployments.ingress import create_app
-from deployments.pipeline import Limits
 from deployments.protocols import schemas
+from deployments.segments import Limits
 from deployments.stats import MachineLoad
 from deployments.voices import VoiceLibrary
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline, recording
@@ -29,10 +29,10 @@ class Machines:
         self.positions, self.capacity = 700, 1536
 
     async def machines(self) -> list[MachineLoad]:
-        return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load) for i, load in enumerate(self.loads)]
+        return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load, False) for i, load in enumerate(self.loads)]
 
     async def engines(self) -> list[dict[str, int]]:
-        return [{"prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]
+        return [{"slots": 4, "prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]
 
     async def clear_prefixes(self, halve: bool) -> None:
         self.positions, self.capacity = 0, self.capacity // (2 if halve else 1)
@@ -128,4 +128,5 @@ def test_only_probes_and_scrapes_need_no_key(client: TestClient) -> None:
 
 
 def test_health_follows_its_schema(client: TestClient) -> None:
-    assert schemas.Health.model_validate(client.get("/health").json()).status == "ok"
+    health = schemas.Health.model_validate(client.get("/health").json())
+    assert health.status == "ok" and health.engine["slots"] == 4

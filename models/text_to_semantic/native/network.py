@@ -110,7 +110,9 @@ class NativeNetwork:
 
     def copy_prefix(self, slot: int, length: int) -> Prefix:
         """The cached keys and values of a slot's first positions, to be given to `restore_prefix` later."""
-        return length, self._slot_cache(slot)[: padded(length, LANES) // LANES].clone()
+        blocks = self._slot_cache(slot)[: padded(length, LANES) // LANES]
+        # In a mapping of its own, which goes back to the system when it is dropped: glibc keeps pieces below 32 MB.
+        return length, lazy_zeros(blocks.nbytes).view(blocks.dtype).view(blocks.shape).copy_(blocks)
 
     def restore_prefix(self, slot: int, prefix: Prefix) -> None:
         """Fill a slot's first positions with what `copy_prefix` returned."""

@@ -1,0 +1,178 @@
+"""The recipe of the starter checkpoint at toy scale: the same commands, a few steps, no teachers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
+
+from checkpoints.recipe import codec_network, settings, train_lm
+from checkpoints.recipe.lm_network import GUIDED, guidance, losses
+from checkpoints.recipe.lm_sequences import Corpus
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.load import load_engine
+
+ROOT = Path(__file__).parents[2]
+STARTER = ROOT / "checkpoints" / "recipe" / "starter.yaml"
+TEXTS = ["One fish.", "Two fish swim by.", "Red fish, blue fish."]
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A settings file of the smallest run, and a corpus of tones that it trains on."""
+    work = tmp_path_factory.mktemp("recipe")
+    raw = yaml.safe_load(STARTER.read_text())
+    raw["work"] = str(work)
+    raw["parts"] = [{"name": "tones", "teacher": "none", "hours": 1, "each": 3, "weight": 1.0}]
+    raw["codec"] |= {"steps": 4, "plain_steps": 2, "batch": 2, "seconds": 0.2, "compile": False}
+    raw["lm"]["shape"] |= {
+        "dim": 128,
+        "n_layer": 4,
+        "n_head": 4,
+        "n_local_heads": 4,
+        "head_dim": 32,
+        "max_seq_len": 2048,
+    }
+    raw["lm"] |= {"steps": 4, "batch": 2, "length": 256, "fast_frames": 16, "held_out_speakers": 1, "compile": False}
+    raw["codec"]["architecture"] = str(STARTER.parent / "codec.yaml")
+    path = work / "toy.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    (work / "data").mkdir()
+    start, rng = 0, np.random.default_rng(0)
+    with (work / "data" / "tones.pcm").open("wb") as pcm, (work / "data" / "tones.jsonl").open("w") as index:
+        for i in range(12):
+            text, samples = TEXTS[i % 3], 6400 + 1600 * (i % 3)
+            tone = np.sin(np.arange(samples) * 2 * np.pi * (150 + 20 * (i // 3)) / 16000) * 0.3
+            pcm.write(((tone + 0.05 * rng.standard_normal(samples)) * 32767).astype("<i2").tobytes())
+            ends = np.linspace(0, samples / 16, len(text) + 1)[1:].astype(int).tolist()
+            line = {"speaker": f"tone-{i // 3}", "text": text, "start": start, "samples": samples, "ends": ends}
+            index.write(json.dumps(line) + "\n")
+            start += samples
+    return path
+
+
+def run(command: str, *arguments: object) -> str:
+    call = [sys.executable, "-m", f"checkpoints.recipe.{command}", *map(str, arguments)]
+    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def trained(toy: Path) -> Path:
+    """The toy's checkpoint directory, made by the recipe's own commands."""
+    for command in ("train_codec", "encode", "train_lm"):
+        run(command, toy)
+    directory = toy.parent / "checkpoint"
+    run("export", toy, directory)
+    return directory
+
+
+def test_what_was_trained_passes_the_strict_reader_and_speaks(trained: Path) -> None:
+    checkpoint = Checkpoint(trained)
+    assert checkpoint.codec_tensors("decoder") and checkpoint.codec_tensors("encoder")
+    _, engine = load_engine(
+        checkpoint, device="cpu", dtype=torch.float32, quantization="none", compiled=False, slots=1, threads=2,
+        voices=0, lead=1000,
+    )  # fmt: skip
+    engine.stop()
+
+
+def test_training_goes_on_where_it_stopped(toy: Path, trained: Path) -> None:
+    raw = yaml.safe_load(toy.read_text())
+    raw["codec"]["steps"] = raw["lm"]["steps"] = 6
+    longer = toy.with_name("longer.yaml")
+    longer.write_text(yaml.safe_dump(raw))
+    assert "going on from step 4" in run("train_codec", longer)
+    assert "going on from step 4" in run("train_lm", longer)
+
+
+def test_settings_name_the_key_that_does_not_belong(toy: Path, tmp_path: Path) -> None:
+    raw = yaml.safe_load(toy.read_text())
+    raw["lm"]["stepz"] = 1
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(raw))
+    with pytest.raises(ValueError, match=r"lm: no setting \['stepz'\]"):
+        settings.load(tmp_path / "wrong.yaml")
+
+
+def test_the_codecs_training_form_computes_what_upstream_computes() -> None:
+    torch.manual_seed(0)
+    codec = codec_network.build(STARTER.parent / "codec.yaml").eval()
+    audio = torch.randn(2, 1, 3200) * 0.1
+    with torch.no_grad():
+        latents = codec.encoder(audio)
+        torch.testing.assert_close(codec_network.run(codec.encoder, codec_network.last(audio))[:, :, 0], latents)
+        sound = codec_network.run(codec.decoder, codec_network.last(latents))[:, :, 0]
+        torch.testing.assert_close(sound, codec.decoder(latents))
+
+
+@pytest.fixture
+def corpus(toy: Path, trained: Path) -> tuple[settings.Settings, Corpus]:
+    chosen = settings.load(toy)
+    tokenizer = train_lm.network(chosen).tokenizer
+    return chosen, Corpus([chosen.work / "data" / "tones.codes.npz"], tokenizer, 1)
+
+
+def test_sequences_are_laid_out_as_upstreams_prompts(corpus: tuple[settings.Settings, Corpus]) -> None:
+    chosen, data = corpus
+    utterances = data.speakers[0]
+    values, spoken, wanted = data.sequence(utterances, chosen.lm.length)
+    upstream = ContentSequence(modality="interleave")
+    for utterance in utterances:
+        text, codes, _ = data.utterances[utterance]
+        upstream.append([TextPart(text=text), VQPart(codes=torch.from_numpy(codes.T.astype("int32")))], True, speaker=0)
+    tokenizer = train_lm.network(chosen).tokenizer
+    expected = upstream.encode_for_inference(tokenizer, num_codebooks=8)[0].numpy()
+    assert (values[:, : expected.shape[1]] == expected).all() and not values[:, expected.shape[1] :].any()
+    frames = sum(len(data.utterances[utterance][1]) for utterance in utterances)
+    assert (spoken >= 0).sum() == frames and wanted.sum() == frames + len(utterances)
+    text = data.utterances[utterances[0]][0]
+    read = bytes(values[0, spoken[spoken >= 0][: len(data.utterances[utterances[0]][1])].astype(int)].tolist()).decode()
+    assert "".join(a for a, b in zip(read, " " + read, strict=False) if a != b) == "".join(
+        a for a, b in zip(text, " " + text, strict=False) if a != b
+    )
+
+
+def test_losses_are_those_of_upstreams_own_layers(corpus: tuple[settings.Settings, Corpus]) -> None:
+    chosen, data = corpus
+    torch.manual_seed(1)
+    model = train_lm.network(chosen).eval()
+    parts = train_lm.prepare(data.draw(np.random.default_rng(0), 2, 256), model, chosen.lm, 0.0, 0)
+    values, noisy, _, wanted, _, frames = parts
+    assert (values == noisy).all()
+    with torch.no_grad():
+        slow, fast, told = losses(model, (1, 3), *parts)
+        x, length = model.embed(values[:, :, :-1].clone()), 255
+        for layer in model.layers:
+            x = layer(x, model.freqs_cis[:length], model.causal_mask[None, None, :length, :length])
+        logits = F.linear(model.norm(x), model.embeddings.weight)
+        torch.testing.assert_close(F.cross_entropy(logits[wanted[:, :-1]], values[:, 0, 1:][wanted[:, :-1]]), slow)
+        codes = values[frames[:, 0], 1:, frames[:, 1] + 1]
+        y = torch.cat([x[frames[:, 0], frames[:, 1]][:, None], model.fast_embeddings(codes[:, :-1])], 1)
+        for layer in model.fast_layers:
+            y = layer(y, model.fast_freqs_cis, model.causal_mask[None, None, :8, :8])
+        guesses = model.fast_output(model.fast_norm(y))[:, 1:]
+        torch.testing.assert_close(F.cross_entropy(guesses.flatten(0, 1), codes[:, 1:].flatten()), fast)
+    assert told > 0
+
+
+def test_guidance_is_nothing_for_heads_that_look_where_they_should() -> None:
+    heads, length, place = len(GUIDED), 16, 4
+    rows, spoken = torch.tensor([[12]]), torch.full((1, length), -1.0)
+    spoken[0, 12] = place
+    q, k = torch.zeros(1, heads, length, 2), torch.zeros(1, heads, length, 2)
+    q[0, :, 12, 0] = 100.0
+    for head, (low, high) in enumerate(GUIDED):
+        k[0, head, place + int(high - 0.5), 0] = 100.0
+        assert low < int(high - 0.5) < high
+    assert guidance(q, k, rows, spoken) < 1e-3
+    assert guidance(q, k.roll(5, 2), rows, spoken) > 10
+    assert guidance(q, k.roll(5, 2), torch.tensor([[3]]), spoken) == 0  # nothing is spoken there

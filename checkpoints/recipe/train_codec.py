@@ -136,14 +136,15 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     state, step = settings.work / "codec-state.pth", 0
     if state.exists():
         saved = torch.load(state, map_location=device)
-        codec.load_state_dict(saved["codec"])
-        optimizer.load_state_dict(saved["optimizer"])
+        codec.load_state_dict(saved["codec"], strict=False)
+        if "optimizer" in saved:
+            optimizer.load_state_dict(saved["optimizer"])
         step = saved["step"]
         print(f"going on from step {step}", flush=True)
-    log, history, started = (settings.work / "codec.log").open("a"), [], time.monotonic()
+    log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
     while step < training.steps:
         share = step / training.steps
-        rate = training.rate * min(1.0, (step + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = training.rate * min(1.0, (step - began + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         rng = np.random.default_rng((settings.seed, step))

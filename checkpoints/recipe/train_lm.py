@@ -36,6 +36,11 @@ def network(settings: Settings) -> DualARTransformer:
     return DualARTransformer(arguments, tokenizer=tokenizer)
 
 
+def follow(means: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+    """Moves the running mean; while it is young it follows faster, or it would remember the first random weights."""
+    torch._foreach_lerp_(means, weights, max(1 - MEAN, 9 / (10 + int(count))))
+
+
 def spoil(values: Tensor, first: int, codebook_size: int, most: float, generator: torch.Generator) -> Tensor:
     """A share of the frames, up to `most` and drawn for each sequence, replaced by other frames of the batch. Without
     it the model continues the frames it has heard and ignores the text: earlier frames identify a training sentence."""
@@ -92,7 +97,7 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     torch.manual_seed(settings.seed)
     training = settings.lm
     model = network(settings).to(device).train()
-    mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(MEAN))
+    mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=follow)
     paths = [settings.work / "data" / f"{part.name}.codes.npz" for part in settings.parts if part.lm]
     corpus = Corpus([path for path in paths if path.exists()], model.tokenizer, training.held_out_speakers)
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
@@ -104,7 +109,8 @@ def train(settings: Settings, device: str, minutes: float) -> None:
         saved = torch.load(state, map_location=device)
         model.load_state_dict(saved["model"], strict=False)
         mean.load_state_dict(saved["mean"], strict=False)
-        optimizer.load_state_dict(saved["optimizer"])
+        if "optimizer" in saved:
+            optimizer.load_state_dict(saved["optimizer"])
         step = saved["step"]
         print(f"going on from step {step}", flush=True)
     print(
@@ -112,11 +118,11 @@ def train(settings: Settings, device: str, minutes: float) -> None:
         flush=True,
     )
     forward = torch.compile(losses) if training.compile else losses
-    log, history, started = (settings.work / "lm.log").open("a"), [], time.monotonic()
+    log, history, started, began = (settings.work / "lm.log").open("a"), [], time.monotonic(), step
     until = time.monotonic() + minutes * 60
     while step < training.steps and time.monotonic() < until:
         for group in optimizer.param_groups:
-            group["lr"] = training.rate * min(1.0, (step + 1) / 200, 10 * (1 - step / training.steps) + 1e-3)
+            group["lr"] = training.rate * min(1.0, (step - began + 1) / 200, 10 * (1 - step / training.steps) + 1e-3)
         batch = corpus.draw(np.random.default_rng((settings.seed, step)), training.batch, training.length)
         parts = [part.to(device) for part in prepare(batch, model, training, training.noise, step)]
         with torch.autocast(device, torch.bfloat16):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 import yaml
 from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 
-from checkpoints.recipe import codec_network, settings, train_lm
+from checkpoints.recipe import codec_network, settings, state, train_lm
 from checkpoints.recipe.lm_network import GUIDED, guidance, losses
 from checkpoints.recipe.lm_sequences import Corpus
 from models.checkpoint import Checkpoint
@@ -95,6 +96,22 @@ def test_training_goes_on_where_it_stopped(toy: Path, trained: Path) -> None:
     assert "going on from step 4" in run("train_lm", longer)
 
 
+def test_a_kept_state_goes_on_where_it_was(toy: Path, trained: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(state, "KEPT", tmp_path)
+    chosen = settings.load(toy)
+    state.save(chosen)
+    elsewhere = dataclasses.replace(chosen, work=tmp_path / "elsewhere")
+    state.restore(elsewhere)
+    assert sum(file.stat().st_size for file in tmp_path.glob("*.pth")) < 0.3 * sum(
+        (chosen.work / name).stat().st_size for name in state.NAMES
+    )
+    (elsewhere.work / "data").symlink_to(chosen.work / "data")
+    train_lm.train(elsewhere, "cpu", minutes=0)
+    before, after = (torch.load(each.work / "lm-state.pth") for each in (chosen, elsewhere))
+    assert after["step"] == before["step"]
+    torch.testing.assert_close(after["mean"], before["mean"], atol=1e-3, rtol=1e-3)
+
+
 def test_settings_name_the_key_that_does_not_belong(toy: Path, tmp_path: Path) -> None:
     raw = yaml.safe_load(toy.read_text())
     raw["lm"]["stepz"] = 1
@@ -156,7 +173,8 @@ def test_losses_are_those_of_upstreams_own_layers(corpus: tuple[settings.Setting
         logits = F.linear(model.norm(x), model.embeddings.weight)
         torch.testing.assert_close(F.cross_entropy(logits[wanted[:, :-1]], values[:, 0, 1:][wanted[:, :-1]]), slow)
         codes = values[frames[:, 0], 1:, frames[:, 1] + 1]
-        y = torch.cat([x[frames[:, 0], frames[:, 1]][:, None], model.fast_embeddings(codes[:, :-1])], 1)
+        hidden = model.fast_project_in(x[frames[:, 0], frames[:, 1]])
+        y = torch.cat([hidden[:, None], model.fast_embeddings(codes[:, :-1])], 1)
         for layer in model.fast_layers:
             y = layer(y, model.fast_freqs_cis, model.causal_mask[None, None, :8, :8])
         guesses = model.fast_output(model.fast_norm(y))[:, 1:]

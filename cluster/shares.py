@@ -150,7 +150,7 @@ def on_own_cores(machine: HardwareProfile, threads: int, count: int) -> int:
 
     A decode step reads all weights once for its whole batch, so one replica on all cores with more slots comes before
     two on half of them. Measured on two cores (`python -m tests.bench.sharing`), two against one, frames/s in all:
-    S1-mini in int8 0.47 times with 2 streams and 1.03 with 8; the tiny checkpoint, which has next to no weights, 1.71
+    S1-mini in int8 0.47 times with 2 streams and 1.09 with 8; the tiny checkpoint, which has next to no weights, 1.45
     with 8. Whoever has such a checkpoint asks for them with `max_replicas`.
     """
     return min(count, max(1, usable_cores(machine)[0] // threads))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cluster import shares
+from cluster import memory, shares
 from cluster.footprints import GB, Footprints
 from cluster.overrides import PlanError, StageOverride, can_hold, can_int8, has_device
 from cluster.profile import HardwareProfile
@@ -227,12 +227,12 @@ def open_streams(device: str, machines: Sequence[HardwareProfile], slots: int) -
 
 
 def usable_gb(device: str, margin_gb: float, machines: Sequence[HardwareProfile]) -> float:
-    """Free memory of the weakest, less the margin."""
+    """Free memory of the weakest, less the margin; of RAM, less what Ray keeps free where that is more."""
     if device == "cuda":
-        free = min(gpu.vram_free for m in machines for gpu in m.gpus)
+        left = min(gpu.vram_free for m in machines for gpu in m.gpus) / GB - margin_gb
     else:
-        free = min(m.ram_available for m in machines)
-    return max(0.0, free / GB - margin_gb)
+        left = min(m.ram_available / GB - max(margin_gb, memory.RAYS * m.ram_total / GB) for m in machines)
+    return max(0.0, left)
 
 
 def _power(device: str, machine: HardwareProfile) -> float:

@@ -400,7 +400,8 @@ def test_whatever_is_planned_fits(cluster, footprints, device, seed) -> None:
                 assert stage.memory_gb <= min(g.vram_free for g in home.gpus) / 1e9 - 0.99
                 assert stage.precision != "bf16" or home.gpus[0].compute_capability >= (8, 0)
             else:
-                assert stage.memory_gb <= home.ram_available / 1e9 - 0.99
+                kept = max(1.0, 0.06 * home.ram_total / 1e9)  # Ray kills replicas where less than 5 % is free
+                assert stage.memory_gb <= home.ram_available / 1e9 - kept + 0.01
                 assert stage.precision != "bf16" or {"bf16", "amx"} & set(home.cpu.instruction_sets)
                 assert stage.quantization != "int8" or {"avx2", "neon"} & set(home.cpu.instruction_sets)
 

@@ -103,7 +103,7 @@ def render_recorded(part: Part, directory: Path) -> None:
 def render(settings: Settings, only: str | None) -> None:
     directory = settings.work / "data"
     directory.mkdir(parents=True, exist_ok=True)
-    texts = sentences(settings.seed)[settings.held_out_texts :]
+    texts = sentences(settings.work, settings.seed)[settings.held_out_texts :]
     for part in settings.parts:
         if (only and part.name != only) or (directory / f"{part.name}.jsonl").exists():
             continue

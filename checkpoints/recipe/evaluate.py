@@ -44,7 +44,7 @@ def judge_codec(settings: Settings, checkpoint: Checkpoint, count: int) -> dict:
     config, dtype = checkpoint.codec_config, torch.float32
     encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", dtype)
     decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", dtype, 1)
-    texts, whisper = sentences(settings.seed)[: settings.held_out_texts], settings.work / "whisper"
+    texts, whisper = sentences(settings.work, settings.seed)[: settings.held_out_texts], settings.work / "whisper"
     said, before, after, alike = [], [], [], []
     for speaker, text in zip(speakers(count), texts, strict=False):
         original = speech(speaker, text)
@@ -77,7 +77,7 @@ def ask(url: str, text: str, seed: int, reference: tuple[np.ndarray, str] | None
 
 
 def judge_voice(settings: Settings, url: str, count: int, keep: Path | None) -> dict:
-    texts = sentences(settings.seed)[: settings.held_out_texts]
+    texts = sentences(settings.work, settings.seed)[: settings.held_out_texts]
     texts = [text for text in texts if len(text) >= 25][: 2 * count]
     whisper = settings.work / "whisper"
     people = speakers(count)

@@ -37,8 +37,12 @@ def austen_sentences() -> set[str]:
     return found
 
 
-def sentences(seed: int) -> list[str]:
-    """All sentences in an order that the seed alone decides."""
-    found = sorted(wordnet_sentences() | austen_sentences())
+def sentences(work: Path, seed: int) -> list[str]:
+    """All sentences in an order that the seed alone decides. Kept in `work`, so that a machine without Debian's
+    packages can be given the file."""
+    kept = work / "sentences.txt"
+    if not kept.exists():
+        kept.write_text("\n".join(sorted(wordnet_sentences() | austen_sentences())))
+    found = kept.read_text().splitlines()
     random.Random(seed).shuffle(found)
     return found

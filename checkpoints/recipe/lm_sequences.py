@@ -34,7 +34,7 @@ class Corpus:
             part = np.load(path)
             codes, starts, ends, characters = part["codes"], part["starts"], part["ends"], part["characters"]
             for i, (speaker, text) in enumerate(zip(part["speakers"].tolist(), part["texts"].tolist(), strict=True)):
-                by_speaker.setdefault(speaker, []).append(len(self.utterances))
+                by_speaker.setdefault((path.name, speaker), []).append(len(self.utterances))
                 item = (text, codes[starts[i] : starts[i + 1]], ends[characters[i] : characters[i + 1]])
                 self.utterances.append(item)
         names = sorted(by_speaker)

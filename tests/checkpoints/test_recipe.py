@@ -70,9 +70,11 @@ def run(command: str, *arguments: object) -> str:
 @pytest.fixture(scope="module")
 def trained(toy: Path) -> Path:
     """The toy's checkpoint directory, made by the recipe's own commands."""
-    for command in ("train_codec", "encode", "train_lm"):
-        run(command, toy)
     directory = toy.parent / "checkpoint"
+    run("train_codec", toy)
+    run("export", toy, directory)
+    run("encode", toy, directory)
+    run("train_lm", toy)
     run("export", toy, directory)
     return directory
 

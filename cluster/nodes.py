@@ -26,7 +26,7 @@ def profiles(timeout_s: float = 60.0, own_processes: str | None = None) -> list[
     if not ray.is_initialized():
         raise NodeError("Ray is not initialised: call ray.init() or run inside the cluster")
     alive = [node for node in ray.nodes() if node["Alive"]]
-    ask = ray.remote(num_cpus=0, max_retries=0)(detect)
+    ask = ray.remote(num_cpus=0, max_retries=2)(detect)  # Ray may pick a worker that an earlier cancel is ending
     asked = {}
     for node in alive:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)

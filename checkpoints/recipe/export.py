@@ -1,7 +1,7 @@
 """Writes a checkpoint directory from what was trained: `python -m checkpoints.recipe.export SETTINGS DIRECTORY`.
 
-Weights are stored in fp16. Upstream's tables of masks and angles are left out: every reader makes its own. Before the
-language model has been trained, an untrained one stands in, so that the codec can be judged."""
+Weights are stored in fp16. Before the language model has been trained, an untrained one stands in, so that the codec
+can be judged."""
 
 import argparse
 import shutil
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from checkpoints.recipe.settings import Settings, load
+from checkpoints.recipe.state import stored
 from checkpoints.recipe.train_lm import network
 
 
-def halves(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    kept = {name: tensor for name, tensor in state.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
-    return {name: tensor.half().contiguous() for name, tensor in kept.items()}
+def part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors of a part of a module, under their own names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def export(settings: Settings, directory: Path) -> None:
@@ -25,12 +26,12 @@ def export(settings: Settings, directory: Path) -> None:
     weights = model.state_dict()
     state = settings.work / "lm-state.pth"
     if state.exists():
-        mean = torch.load(state, map_location="cpu")["mean"]
-        weights = {name.removeprefix("module."): tensor for name, tensor in mean.items() if name != "n_averaged"}
-    torch.save(halves(weights), directory / "model.pth")
+        weights = part(torch.load(state, map_location="cpu")["mean"], "module.")
+    torch.save(stored(weights, torch.float16), directory / "model.pth")
     for name in ("config.json", "tokenizer.tiktoken", "special_tokens.json"):
         shutil.copy(settings.work / "lm" / name, directory / name)
-    torch.save(halves(torch.load(settings.work / "codec.pth", map_location="cpu")), directory / "codec.pth")
+    codec = part(torch.load(settings.work / "codec-state.pth", map_location="cpu")["codec"], "dac.")
+    torch.save(stored(codec, torch.float16), directory / "codec.pth")
     shutil.copy(settings.codec.architecture, directory / "codec.yaml")
     size = sum(file.stat().st_size for file in directory.iterdir())
     print(f"{directory}: {size / 1e6:.1f} MB")

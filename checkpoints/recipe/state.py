@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from checkpoints.recipe.settings import Settings, load
 
@@ -14,19 +15,35 @@ KEPT = Path(__file__).parent / "state"
 NAMES = ("codec-state.pth", "lm-state.pth")
 
 
+def write(path: Path, **parts: object) -> None:
+    """A state that is whole or not there."""
+    torch.save(parts, f"{path}.part")
+    Path(f"{path}.part").replace(path)
+
+
+def resume(path: Path, optimizer: torch.optim.Optimizer, device: str, **modules: nn.Module) -> int:
+    """Loads a state into what is trained, and returns its step; 0 where there is none."""
+    if not path.exists():
+        return 0
+    saved = torch.load(path, map_location=device)
+    for name, module in modules.items():
+        module.load_state_dict(saved[name], strict=False)
+    if "optimizer" in saved:
+        optimizer.load_state_dict(saved["optimizer"])
+    print(f"going on from step {saved['step']}", flush=True)
+    return saved["step"]
+
+
+def stored(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Floating tensors in `dtype`, without upstream's tables of masks and angles: every reader makes its own."""
+    kept = {name: tensor for name, tensor in weights.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
+    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
+
+
 def convert(state: dict, dtype: torch.dtype) -> dict:
-    """Every floating tensor of the parts of a state in `dtype`; tables that every reader makes itself are left out."""
-    return {
-        part: {
-            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
-            for name, tensor in value.items()
-            if not name.endswith((".causal_mask", ".freqs_cis"))
-        }
-        if isinstance(value, dict)
-        else value
-        for part, value in state.items()
-        if part != "optimizer"
-    }
+    """A state without its optimiser, in `dtype`."""
+    parts = {part: value for part, value in state.items() if part != "optimizer"}
+    return {part: stored(value, dtype) if isinstance(value, dict) else value for part, value in parts.items()}
 
 
 def save(settings: Settings) -> None:

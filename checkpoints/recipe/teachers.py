@@ -89,11 +89,12 @@ def speak(speaker: Speaker, text: str, rng: random.Random) -> tuple[np.ndarray, 
     """Float32 audio at 16 kHz, and for each character of `text` the second at which it ends.
 
     Raises ValueError if the teacher cannot say it or its words cannot be matched to the text's."""
-    marks = character_marks(text, phonemes(text))
+    spoken = phonemes(text)
+    marks = character_marks(text, spoken)
     if speaker.teacher == "hibari":
-        audio = say_hibari(speaker, text, rng)
+        audio = say_hibari(speaker, spoken, rng)
     elif speaker.teacher == "kokoro":
-        audio = say_kokoro(speaker, text)
+        audio = say_kokoro(speaker, spoken)
     else:
         audio = say_flite(speaker, text)
     if len(audio) < RATE // 4:
@@ -101,11 +102,11 @@ def speak(speaker: Speaker, text: str, rng: random.Random) -> tuple[np.ndarray, 
     return audio, marks * (len(audio) / RATE)
 
 
-def say_hibari(speaker: Speaker, text: str, rng: random.Random) -> np.ndarray:
+def say_hibari(speaker: Speaker, spoken: str, rng: random.Random) -> np.ndarray:
     from hibari import dsp
 
     model = hibari()
-    feeds = {"ids": np.asarray([model.ids(phonemes(text))], np.int64), "speed": np.asarray([speaker.speed], np.float32)}
+    feeds = {"ids": np.asarray([model.ids(spoken)], np.int64), "speed": np.asarray([speaker.speed], np.float32)}
     harmonic, turn, noise, free, phase, pitch = (part[0] for part in model.sess.run(None, feeds)[:6])
     bins = dsp.N_FFT // 2 + 1
     source = np.arange(bins) / speaker.formants
@@ -137,10 +138,10 @@ def kokoro():
         return core, [styles[voice].reshape(-1, 256) for voice in KOKORO_VOICES]
 
 
-def say_kokoro(speaker: Speaker, text: str) -> np.ndarray:
+def say_kokoro(speaker: Speaker, spoken: str) -> np.ndarray:
     core, styles = kokoro()
     style = sum(weight * style for weight, style in zip(speaker.mix, styles, strict=True))
-    audio = core._infer(phonemes(text), style, speaker.speed * speaker.pitch)
+    audio = core._infer(spoken, style, speaker.speed * speaker.pitch)
     return resample(audio, core.SAMPLE_RATE, speaker.pitch)
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from checkpoints.recipe import codec_network
+from checkpoints.recipe import codec_network, state
 from checkpoints.recipe.settings import CodecTraining, Settings, load
 
 RESOLUTIONS = ((1024, 256, 80), (512, 128, 64), (256, 64, 32))  # transform, hop, mel bands
@@ -133,14 +133,8 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     codec = Codec(training.architecture, training.compile).to(device).train()
     loss_of, crops = Loss(codec.dac.sample_rate).to(device), Crops(settings, training)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=training.rate, betas=(0.8, 0.99), weight_decay=1e-3)
-    state, step = settings.work / "codec-state.pth", 0
-    if state.exists():
-        saved = torch.load(state, map_location=device)
-        codec.load_state_dict(saved["codec"], strict=False)
-        if "optimizer" in saved:
-            optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
-        print(f"going on from step {step}", flush=True)
+    kept = settings.work / "codec-state.pth"
+    step = state.resume(kept, optimizer, device, codec=codec)
     log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
     while step < training.steps:
         share = step / training.steps
@@ -175,11 +169,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             log.flush()
             history, started = [], time.monotonic()
         if step % 500 == 0 or step == training.steps:
-            torch.save(
-                {"codec": codec.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, f"{state}.part"
-            )
-            Path(f"{state}.part").replace(state)
-    torch.save(codec.dac.state_dict(), settings.work / "codec.pth")
+            state.write(kept, codec=codec.state_dict(), optimizer=optimizer.state_dict(), step=step)
 
 
 if __name__ == "__main__":

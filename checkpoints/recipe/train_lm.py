@@ -15,6 +15,7 @@ from fish_speech.tokenizer import FishTokenizer
 from torch import Tensor, nn
 
 from checkpoints.build import write_tokenizer
+from checkpoints.recipe import state
 from checkpoints.recipe.lm_network import losses
 from checkpoints.recipe.lm_sequences import Batch, Corpus
 from checkpoints.recipe.settings import LanguageModelTraining, Settings, load
@@ -104,15 +105,8 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     others = [weight for weight in model.parameters() if weight.ndim == 1]
     groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.95))
-    state, step = settings.work / "lm-state.pth", 0
-    if state.exists():
-        saved = torch.load(state, map_location=device)
-        model.load_state_dict(saved["model"], strict=False)
-        mean.load_state_dict(saved["mean"], strict=False)
-        if "optimizer" in saved:
-            optimizer.load_state_dict(saved["optimizer"])
-        step = saved["step"]
-        print(f"going on from step {step}", flush=True)
+    kept = settings.work / "lm-state.pth"
+    step = state.resume(kept, optimizer, device, model=model, mean=mean)
     print(
         f"{len(corpus.utterances)} utterances, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights",
         flush=True,
@@ -139,18 +133,17 @@ def train(settings: Settings, device: str, minutes: float) -> None:
             line = {"step": step, **means, "seconds": round((time.monotonic() - started) / len(history), 3)}
             if step % 500 == 0:
                 line |= judge(mean.module, corpus, settings, device)
-                save(state, model, mean, optimizer, step)
+                save(kept, model, mean, optimizer, step)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
             history, started = [], time.monotonic()
-    save(state, model, mean, optimizer, step)
+    save(kept, model, mean, optimizer, step)
 
 
 def save(path: Path, model: nn.Module, mean: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    parts = {"model": model.state_dict(), "mean": mean.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(parts, f"{path}.part")
-    Path(f"{path}.part").replace(path)
+    parts = {"model": model, "mean": mean, "optimizer": optimizer}
+    state.write(path, **{name: each.state_dict() for name, each in parts.items()}, step=step)
 
 
 if __name__ == "__main__":

@@ -199,7 +199,8 @@ class Network:
         slots = slice(0, rows)
         positions = self._position[slots, None]
         frame = self._frame[slots]
-        x = self._embed(frame[:, 0] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]
+        # Not frame[:, 0]: after the end, which has no embedding, a step may still run.
+        x = self._embed(frame[:, 1] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]
         mask = (self._every_position[:context] <= positions)[:, None, None]
         hidden = self._slow(x, slots, positions, context, mask)
         self._position[slots] += self._active[slots]

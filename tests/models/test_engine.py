@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from checkpoints.build import TINY, build
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import make_linear
@@ -50,8 +52,10 @@ def encoder(tiny: Path) -> PromptEncoder:
 def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
     engines = []
 
-    def make(slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none") -> Engine:
-        checkpoint = Checkpoint(tiny)
+    def make(
+        slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none", path: Path = tiny
+    ) -> Engine:
+        checkpoint = Checkpoint(path)
         network = Network(
             checkpoint.language_model_config,
             checkpoint.language_model_tensors(),
@@ -149,6 +153,21 @@ def test_limits_end_a_stream(make_engine, encoder: PromptEncoder) -> None:
         codes = Client(engine, encoder, "a", Prompt("x", sampling=Sampling(seed=3, max_new_tokens=limit))).codes()
         assert codes.shape[1] <= limit
         assert codes.min() >= 0 and codes[0].max() < 1088 and codes[1:].max() < 1024
+
+
+def test_an_utterance_ends_where_the_codes_are_the_last_of_the_vocabulary(
+    make_engine, encoder: PromptEncoder, tmp_path: Path
+) -> None:
+    """A step may still run after the end, whose place after the codes is then beyond the embeddings."""
+    codes_end = encoder.ids.semantic_begin + TINY.language_model.codebook_size
+    recipe = replace(TINY, stop=3.0, language_model=replace(TINY.language_model, vocab_size=codes_end))
+    engine = make_engine(path=build(recipe, tmp_path / "exact", seed=1))
+    spoken = [
+        Client(engine, encoder, str(i), Prompt("x", sampling=Sampling(seed=i, max_new_tokens=200))) for i in range(8)
+    ]
+    for client in spoken:
+        client.codes()
+    assert not any(client.finished.reached_limit for client in spoken)
 
 
 def test_a_silent_client_pauses_its_stream_and_others_go_on(make_engine, encoder: PromptEncoder) -> None:

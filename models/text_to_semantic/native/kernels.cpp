@@ -125,7 +125,8 @@ class Network {
       me.each(count, [&](int64_t r) {
         Slot& slot = slots_[slots[r]];
         rows_[r] = {cache_of(m_.slow, slots[r]), slot.position++};
-        slot.frame[0] += static_cast<int32_t>(m_.semantic_begin);
+        // Not frame[0]: after the end, which has no embedding, a step may still run.
+        slot.frame[0] = slot.frame[1] + static_cast<int32_t>(m_.semantic_begin);
         embed(slot.frame.data(), 1, true, x_.data() + r * width_);
       });
       forward(me, m_.slow, count);

@@ -24,13 +24,14 @@ class ReferenceEncoder:
         prepare(plan)
         source = Checkpoint(checkpoint)
         self._config, self._slots = source.codec_config, plan.slots
+        self._limits = audio.AudioLimits(max_seconds=source.longest_reference)
         self._encode = Batcher(lambda waveforms: self._network.encode(waveforms), plan.slots)
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
 
     async def encode(self, recording: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
         """Codes (num_codebooks, frames) int16, and notes for the caller. Raises NotAudio, TooLarge."""
-        loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate)
+        loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate, self._limits)
         return await self._encode(loaded.waveform), loaded.notes
 
     async def machine(self) -> MachineLoad:

@@ -25,6 +25,7 @@ Half = Literal["encoder", "decoder"]
 
 _DECODER_ONLY = ("decoder.", "quantizer.post_module.", "quantizer.upsample.")
 _ENCODER_ONLY = ("encoder.", "quantizer.pre_module.", "quantizer.downsample.")
+_REFERENCE_SHARE = 3 / 8  # of the positions that a language model knows
 
 
 class Checkpoint:
@@ -53,6 +54,12 @@ class Checkpoint:
                 f"config.json says {language_model.num_codebooks}"
             )
         return codec
+
+    @property
+    def longest_reference(self) -> float:
+        """Seconds of a recording that leave room for its words and for speech: with a fine codec or a small transformer
+        fewer than the usual 30."""
+        return min(30.0, _REFERENCE_SHARE * self.language_model_config.max_seq_len / self.codec_config.frame_rate)
 
     @cached_property
     def codec_key(self) -> str:

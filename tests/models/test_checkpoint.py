@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 
-from checkpoints.build import S1_MINI, TINY
+from checkpoints.build import S1_MINI, TINY, build_tiny
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
 from models.tensors import codec_shapes, language_model_shapes
@@ -180,3 +180,8 @@ def test_weights_stay_in_the_file(tiny: Path) -> None:
     ranges = [tuple(int(edge, 16) for edge in fields[0].split("-")) for fields in lines]
     for name, tensor in tensors.items():
         assert any(start <= tensor.data_ptr() < end for start, end in ranges), name
+
+
+def test_a_reference_leaves_room_for_speech(tiny: Path, tmp_path: Path) -> None:
+    assert Checkpoint(tiny).longest_reference == 30
+    assert Checkpoint(build_tiny(tmp_path / "short", max_seq_len=512)).longest_reference == 192 / 50

@@ -27,11 +27,11 @@ def export(settings: Settings, directory: Path) -> None:
     state = settings.work / "lm-state.pth"
     if state.exists():
         weights = part(torch.load(state, map_location="cpu")["mean"], "module.")
-    torch.save(stored(weights, torch.float16), directory / "model.pth")
+    torch.save(stored(weights), directory / "model.pth")
     for name in ("config.json", "tokenizer.tiktoken", "special_tokens.json"):
         shutil.copy(settings.work / "lm" / name, directory / name)
     codec = part(torch.load(settings.work / "codec-state.pth", map_location="cpu")["codec"], "dac.")
-    torch.save(stored(codec, torch.float16), directory / "codec.pth")
+    torch.save(stored(codec), directory / "codec.pth")
     shutil.copy(settings.codec.architecture, directory / "codec.yaml")
     size = sum(file.stat().st_size for file in directory.iterdir())
     print(f"{directory}: {size / 1e6:.1f} MB")

@@ -35,16 +35,23 @@ class CodecTraining:
 
 
 @dataclass(frozen=True)
-class LanguageModelTraining:
-    """`shape` are keys of config.json. A step sees `batch` sequences of `length` positions and `fast_frames` frames;
-    `noise` is the largest share of frames replaced; `guidance` weighs what `guided_layers` are told."""
+class Phase:
+    """Up to step `until`, a step sees `batch` sequences of `length` positions."""
 
-    shape: dict
-    steps: int
+    until: int
     batch: int
     length: int
-    fast_frames: int
     rate: float
+
+
+@dataclass(frozen=True)
+class LanguageModelTraining:
+    """`shape` are keys of config.json. A step learns `fast_frames` frames whole; `noise` is the largest share of frames
+    replaced; `guidance` weighs what `guided_layers` are told."""
+
+    shape: dict
+    phases: tuple[Phase, ...]
+    fast_frames: int
     noise: float
     guidance: float
     guided_layers: tuple[int, ...]
@@ -67,7 +74,9 @@ def load(path: Path) -> Settings:
     raw = yaml.safe_load(path.read_text())
     parts = tuple(strict(Part, part, "parts") for part in raw.pop("parts"))
     codec = strict(CodecTraining, {**raw["codec"], "architecture": path.parent / raw["codec"]["architecture"]}, "codec")
-    lm = strict(LanguageModelTraining, {**raw["lm"], "guided_layers": tuple(raw["lm"]["guided_layers"])}, "lm")
+    phases = tuple(strict(Phase, phase, "lm.phases") for phase in raw["lm"]["phases"])
+    guided = tuple(raw["lm"]["guided_layers"])
+    lm = strict(LanguageModelTraining, {**raw["lm"], "phases": phases, "guided_layers": guided}, "lm")
     work = Path(raw["work"]).expanduser()
     return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
 

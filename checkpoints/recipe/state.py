@@ -1,7 +1,9 @@
-"""Keeps what training has reached in few bytes: `python -m checkpoints.recipe.state save|restore SETTINGS`.
+"""Where training stands.
 
-`save` writes weights in fp16 and the step to `checkpoints/recipe/state`; `restore` puts them where training goes on
-from. The optimiser's moments are left out: it finds them again within a hundred steps."""
+`python -m checkpoints.recipe.state SETTINGS DIRECTORY STEP` lets it go on from a checkpoint directory, on a machine
+with nothing else: its codec is then trained, its language model has seen STEP steps. The optimisers' moments are found
+again within a hundred.
+"""
 
 import argparse
 from pathlib import Path
@@ -11,9 +13,6 @@ from torch import Tensor, nn
 
 from checkpoints.recipe.settings import Settings, load
 
-KEPT = Path(__file__).parent / "state"
-NAMES = ("codec-state.pth", "lm-state.pth")
-
 
 def write(path: Path, **parts: object) -> None:
     """A state that is whole or not there."""
@@ -21,52 +20,43 @@ def write(path: Path, **parts: object) -> None:
     Path(f"{path}.part").replace(path)
 
 
-def resume(path: Path, optimizer: torch.optim.Optimizer, device: str, **modules: nn.Module) -> int:
+def resume(path: Path, optimizers: list[torch.optim.Optimizer], device: str, **modules: nn.Module) -> int:
     """Loads a state into what is trained, and returns its step; 0 where there is none."""
     if not path.exists():
         return 0
     saved = torch.load(path, map_location=device)
     for name, module in modules.items():
         module.load_state_dict(saved[name], strict=False)
-    if "optimizer" in saved:
-        optimizer.load_state_dict(saved["optimizer"])
+    if "optimizers" in saved:
+        for optimizer, moments in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(moments)
     print(f"going on from step {saved['step']}", flush=True)
     return saved["step"]
 
 
-def stored(weights: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating tensors in `dtype`, without upstream's tables of masks and angles: every reader makes its own."""
+def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Floating tensors in fp16, without upstream's tables of masks and angles: every reader makes its own."""
     kept = {name: tensor for name, tensor in weights.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
-    return {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
 
 
-def convert(state: dict, dtype: torch.dtype) -> dict:
-    """A state without its optimiser, in `dtype`."""
-    parts = {part: value for part, value in state.items() if part != "optimizer"}
-    return {part: stored(value, dtype) if isinstance(value, dict) else value for part, value in parts.items()}
-
-
-def save(settings: Settings) -> None:
-    KEPT.mkdir(exist_ok=True)
-    for name in NAMES:
-        if (settings.work / name).exists():
-            state = torch.load(settings.work / name, map_location="cpu")
-            torch.save(convert(state, torch.float16), KEPT / name)
-            print(f"{KEPT / name}: step {state['step']}, {(KEPT / name).stat().st_size / 1e6:.1f} MB")
-
-
-def restore(settings: Settings) -> None:
+def restore(settings: Settings, directory: Path, step: int) -> None:
+    """Writes a checkpoint directory's weights where training goes on from."""
     settings.work.mkdir(parents=True, exist_ok=True)
-    for name in NAMES:
-        if (KEPT / name).exists():
-            state = convert(torch.load(KEPT / name, map_location="cpu"), torch.float32)
-            torch.save(state, settings.work / name)
-            print(f"{settings.work / name}: step {state['step']}")
+    codec, language_model = (
+        {name: tensor.float() for name, tensor in torch.load(directory / file, map_location="cpu").items()}
+        for file in ("codec.pth", "model.pth")
+    )
+    codec = {f"dac.{name}": tensor for name, tensor in codec.items()}
+    write(settings.work / "codec-state.pth", codec=codec, step=settings.codec.steps)
+    mean = {f"module.{name}": tensor for name, tensor in language_model.items()}
+    write(settings.work / "lm-state.pth", model=language_model, mean=mean, step=step)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("save", "restore"))
+    parser = argparse.ArgumentParser(description=restore.__doc__)
     parser.add_argument("settings", type=Path)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("step", type=int)
     arguments = parser.parse_args()
-    {"save": save, "restore": restore}[arguments.what](load(arguments.settings))
+    restore(load(arguments.settings), arguments.directory, arguments.step)

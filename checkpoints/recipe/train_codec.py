@@ -134,7 +134,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     loss_of, crops = Loss(codec.dac.sample_rate).to(device), Crops(settings, training)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=training.rate, betas=(0.8, 0.99), weight_decay=1e-3)
     kept = settings.work / "codec-state.pth"
-    step = state.resume(kept, optimizer, device, codec=codec)
+    step = state.resume(kept, [optimizer], device, codec=codec)
     log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
     while step < training.steps:
         share = step / training.steps
@@ -169,7 +169,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             log.flush()
             history, started = [], time.monotonic()
         if step % 500 == 0 or step == training.steps:
-            state.write(kept, codec=codec.state_dict(), optimizer=optimizer.state_dict(), step=step)
+            state.write(kept, codec=codec.state_dict(), optimizers=[optimizer.state_dict()], step=step)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,17 @@ def network(settings: Settings) -> DualARTransformer:
     return DualARTransformer(arguments, tokenizer=tokenizer)
 
 
+def optimizers_of(model: DualARTransformer) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside layers, AdamW for embeddings, heads and norms. Muon's step has AdamW's size here
+    (`match_rms_adamw`, https://arxiv.org/abs/2502.16982), so one rate serves both."""
+    inside = [weight for layer in (*model.layers, *model.fast_layers) for weight in layer.parameters()]
+    matrices = [weight for weight in inside if weight.ndim == 2]
+    chosen = {id(weight) for weight in matrices}
+    others = [weight for weight in model.parameters() if id(weight) not in chosen]
+    muon = torch.optim.Muon(matrices, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    return [muon, torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0)]
+
+
 def follow(means: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
     """Moves the running mean; while it is young it follows faster, or it would remember the first random weights."""
     torch._foreach_lerp_(means, weights, max(1 - MEAN, 9 / (10 + int(count))))
@@ -83,7 +94,7 @@ def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: 
             kept = corpus.utterances[utterance]
             if kind == "wrong_text":
                 corpus.utterances[utterance] = (corpus.utterances[other][0], *kept[1:])
-            values, spoken, wanted = corpus.sequence([reference, utterance], settings.lm.length)
+            values, spoken, wanted = corpus.sequence([reference, utterance], settings.lm.phases[-1].length)
             corpus.utterances[utterance] = kept
             wanted[: np.flatnonzero(values[0] == corpus.end)[0] + 1] = False  # only the second utterance counts
             rows.append((values, spoken, wanted))
@@ -101,30 +112,30 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=follow)
     paths = [settings.work / "data" / f"{part.name}.codes.npz" for part in settings.parts if part.lm]
     corpus = Corpus([path for path in paths if path.exists()], model.tokenizer, training.held_out_speakers)
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim == 1]
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.95))
+    optimizers = optimizers_of(model)
     kept = settings.work / "lm-state.pth"
-    step = state.resume(kept, optimizer, device, model=model, mean=mean)
+    step = state.resume(kept, optimizers, device, model=model, mean=mean)
     print(
         f"{len(corpus.utterances)} utterances, {sum(p.numel() for p in model.parameters()) / 1e6:.1f} M weights",
         flush=True,
     )
-    forward = torch.compile(losses) if training.compile else losses
+    forward = torch.compile(losses, dynamic=False) if training.compile else losses
     log, history, started, began = (settings.work / "lm.log").open("a"), [], time.monotonic(), step
-    until = time.monotonic() + minutes * 60
-    while step < training.steps and time.monotonic() < until:
-        for group in optimizer.param_groups:
-            group["lr"] = training.rate * min(1.0, (step - began + 1) / 200, 10 * (1 - step / training.steps) + 1e-3)
-        batch = corpus.draw(np.random.default_rng((settings.seed, step)), training.batch, training.length)
+    deadline = time.monotonic() + minutes * 60
+    while step < training.phases[-1].until and time.monotonic() < deadline:
+        phase = next(phase for phase in training.phases if step < phase.until)
+        rate = phase.rate * min(1.0, (step - began + 1) / 200)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = rate
+        batch = corpus.draw(np.random.default_rng((settings.seed, step)), phase.batch, phase.length)
         parts = [part.to(device) for part in prepare(batch, model, training, training.noise, step)]
         with torch.autocast(device, torch.bfloat16):
             slow, fast, told = forward(model, training.guided_layers, *parts)
-        optimizer.zero_grad()
+        model.zero_grad()
         (slow + fast + training.guidance * told).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         mean.update_parameters(model)
         step += 1
         history.append((slow.item(), fast.item(), told.item()))
@@ -133,17 +144,17 @@ def train(settings: Settings, device: str, minutes: float) -> None:
             line = {"step": step, **means, "seconds": round((time.monotonic() - started) / len(history), 3)}
             if step % 500 == 0:
                 line |= judge(mean.module, corpus, settings, device)
-                save(kept, model, mean, optimizer, step)
+                save(kept, model, mean, optimizers, step)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
             history, started = [], time.monotonic()
-    save(kept, model, mean, optimizer, step)
+    save(kept, model, mean, optimizers, step)
 
 
-def save(path: Path, model: nn.Module, mean: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    parts = {"model": model, "mean": mean, "optimizer": optimizer}
-    state.write(path, **{name: each.state_dict() for name, each in parts.items()}, step=step)
+def save(path: Path, model: nn.Module, mean: nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+    weights = {"model": model.state_dict(), "mean": mean.state_dict()}
+    state.write(path, **weights, optimizers=[each.state_dict() for each in optimizers], step=step)
 
 
 if __name__ == "__main__":

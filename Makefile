@@ -9,19 +9,17 @@ PYTHONS = $(or $(PYTHON),python3.11 python3.12 python3 python)
 FOUND = $(shell for python in $(PYTHONS); do \
 	$$python -c 'import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 13)' 2>/dev/null && echo $$python && break; done)
 PORT ?= $(shell sed -n 's/^ *port: *\([0-9]*\).*/\1/p' serve_config.yaml 2> /dev/null)
-CHECKPOINT ?= $(shell sed -n 's/^ *checkpoint: *\([^ \#]*\).*/\1/p' serve_config.yaml 2> /dev/null)
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-deps --use-pep517
 export RAY_USAGE_STATS_ENABLED := 0
 
 # Named by content: what is installed already is not installed again, whatever git did to the files' dates.
 PACKAGES := $(VENV)/packages-$(shell cat requirements.txt | cksum | tr ' ' '-')
 PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
-TINY := checkpoints/tiny/codec.pth
 
-.PHONY: serve install packages native checkpoint test bench lint lock
+.PHONY: serve install packages project native test bench lint lock
 .DELETE_ON_ERROR:
 
-serve: install $(if $(filter checkpoints/tiny,$(CHECKPOINT)),checkpoint)
+serve: install
 	@$(RUN) -c "import socket; socket.create_server(('', $(PORT)))" 2> /dev/null || { \
 	echo "Port $(PORT) is taken (or none): choose another, for example make serve PORT=8001" >&2; exit 1; }
 	@sed 's/^\( *port:\) *[0-9]*/\1 $(PORT)/' serve_config.yaml > $(VENV)/serve_config.yaml
@@ -30,7 +28,7 @@ serve: install $(if $(filter checkpoints/tiny,$(CHECKPOINT)),checkpoint)
 	curl http://localhost:$(PORT)/v1/tts -H 'content-type: application/json' -d '{\"text\": \"Hello.\"}' -o hello.wav" && break; \
 	done 2> /dev/null) & ulimit -Sn $$(ulimit -Hn) 2> /dev/null; exec $(VENV)/bin/serve run --address "$${RAY_ADDRESS:-local}" $(VENV)/serve_config.yaml
 
-install: $(PROJECT) native
+install: project native
 
 packages: $(PACKAGES)
 
@@ -42,17 +40,14 @@ $(PACKAGES):
 	$(PIP) -r requirements.txt
 	@rm -f $(VENV)/packages-* && touch $@
 
+project: $(PROJECT)
+
 $(PROJECT): $(PACKAGES)
 	$(PIP) --quiet --no-build-isolation -e .
 	@rm -f $(VENV)/project-* && touch $@
 
 native: $(PROJECT)
 	@$(RUN) -m models.text_to_semantic.native || true
-
-checkpoint: $(TINY)
-
-$(TINY): checkpoints/build.py | $(PROJECT)
-	$(RUN) -m checkpoints.build tiny $(@D)
 
 test: install
 	$(RUN) -m pytest --timeout 300 $(ARGS)

@@ -1,6 +1,6 @@
 """Seeded random checkpoints in exactly upstream's format: noise for a voice, but every shape, name and file is real.
 
-`python -m checkpoints.build tiny DIR` makes the small one that tests and a first start use;
+`python -m checkpoints.build tiny DIR` makes the small one that tests use;
 `python -m checkpoints.build s1-mini DIR` one of S1-mini's true shapes (3.6 GB) for measurements.
 """
 

@@ -61,7 +61,7 @@ class Settings(_Strict):
     """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage, in the first pool.
     Without `pools` the plan decides which there are; `balance` holds for those that bring no thresholds."""
 
-    checkpoint: str = "checkpoints/tiny"
+    checkpoint: str = "checkpoints/starter"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     tier: str = "auto"
     voices: str = "voices"

@@ -99,7 +99,7 @@ def test_the_image_installs_what_make_installs() -> None:
     steps = instructions("RUN")
     targets = [target for step in steps for target in re.findall(r"\bmake ([a-z]+)", step) if target != "g"]
     made = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
-    assert [target for target in targets if target != "install"] == ["packages", "checkpoint"]
+    assert [target for target in targets if target != "install"] == ["packages", "project"]
     assert set(targets) <= made
     assert not any("pip install" in step for step in steps), "packages are installed by the Makefile alone"
     assert "-r requirements.txt" in make("packages", "VENV=none").stdout
@@ -132,7 +132,8 @@ def test_the_image_leaves_out_environments_and_weights() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert {".git", ".venv", "voices", "checkpoints/*"} <= set(ignored)
     kept = [line[1:] for line in ignored if line.startswith("!")]
-    assert all(any(path.match(pattern) for pattern in kept) for path in (ROOT / "checkpoints").glob("*.*"))
+    ours = [*(ROOT / "checkpoints").glob("*.*"), ROOT / "checkpoints" / "starter"]
+    assert all(any(path.match(pattern) for pattern in kept) for path in ours)
 
 
 def test_make_passes_port_and_checkpoint_on() -> None:
@@ -140,20 +141,6 @@ def test_make_passes_port_and_checkpoint_on() -> None:
     assert "/\\1 8123/" in started and "http://localhost:8123" in started
     assert "http://localhost:8000" in make("serve").stdout
     assert "http://localhost:9001" in make("serve", PORT="9001").stdout
-
-
-def test_the_tiny_checkpoint_is_built_only_where_it_is_served(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "pyproject.toml", "serve_config.yaml"):
-        shutil.copy(ROOT / name, tmp_path)
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "build.py").touch()
-    build = "-m checkpoints.build tiny checkpoints/tiny"
-    assert build in make("serve", directory=tmp_path).stdout
-    assert build not in make("serve", "CHECKPOINT=checkpoints/other", directory=tmp_path).stdout
-    assert build not in make("serve", directory=tmp_path, CHECKPOINT="checkpoints/other").stdout
-    config = tmp_path / "serve_config.yaml"
-    config.write_text(config.read_text().replace("checkpoints/tiny", "checkpoints/other"))
-    assert build not in make("serve", directory=tmp_path).stdout
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import av
 import httpx
 import pytest
 
-from tests.graph import eventually
+from deployments.settings import Settings
+from tests.graph import eventually, run
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -24,21 +25,22 @@ def heard(path: Path) -> float:
         return sum(frame.samples / frame.sample_rate for frame in container.decode(audio=0))
 
 
-@pytest.fixture
-def voice(graph: str):
-    """The voice that the examples after the first share."""
-    yield
-    httpx.delete(f"{graph}/v1/references/allison")
+@pytest.fixture(scope="module")
+def starter(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `make serve` serves: the real graph on the starter voice."""
+    return run(ray_address, "starter", ROOT / Settings().checkpoint, tmp_path_factory.mktemp("voices"), "/starter")
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
-def test_the_examples_speak(graph: str, voice: None, tmp_path: Path) -> None:
+def test_the_examples_speak(starter: str, tmp_path: Path) -> None:
     curls = [text for kind, text in BLOCKS if not kind and text.startswith("curl")]
     pythons = [text for kind, text in BLOCKS if kind == "python"]
     assert len(curls) == 2 and len(pythons) == 2
     shutil.copytree(ROOT / "tests" / "voices", tmp_path / "tests" / "voices")
     for text in curls:
-        script = text.replace("http://localhost:8000", graph).replace("| ffplay -autoexit -nodisp -i -", "> played.wav")
+        script = text.replace("http://localhost:8000", starter).replace(
+            "| ffplay -autoexit -nodisp -i -", "> played.wav"
+        )
         script = re.sub(r"curl ", "curl --silent --show-error --fail-with-body ", script)
         done = subprocess.run(
             ["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
@@ -48,7 +50,7 @@ def test_the_examples_speak(graph: str, voice: None, tmp_path: Path) -> None:
     assert heard(tmp_path / "hello.mp3") > 0
     for text in pythons:
         names: dict = {}
-        script = text.replace("http://localhost:8000", graph).replace("hello.mp3", str(tmp_path / "sdk.mp3"))
+        script = text.replace("http://localhost:8000", starter).replace("hello.mp3", str(tmp_path / "sdk.mp3"))
         exec(script, names)
         if "audio" in names:
             (tmp_path / "sdk.mp3").write_bytes(names["audio"])

@@ -23,11 +23,13 @@ class Part:
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """`plain_steps` without quantisation come first; a step sees `batch` crops of `seconds`."""
+    """`plain_steps` without quantisation come first, and after `steps` in all `decoder_steps` more that leave the codes as
+    they are; a step sees `batch` crops of `seconds`."""
 
     architecture: Path
     steps: int
     plain_steps: int
+    decoder_steps: int
     batch: int
     seconds: float
     rate: float
@@ -36,12 +38,14 @@ class CodecTraining:
 
 @dataclass(frozen=True)
 class Phase:
-    """Up to step `until`, a step sees `batch` sequences of `length` positions."""
+    """Up to step `until`, a step sees `batch` sequences of `length` positions. The rate goes in a line from `rate`,
+    where the phase before ended, to `last_rate`."""
 
     until: int
     batch: int
     length: int
     rate: float
+    last_rate: float
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def restore(settings: Settings, directory: Path, step: int) -> None:
         for file in ("codec.pth", "model.pth")
     )
     codec = {f"dac.{name}": tensor for name, tensor in codec.items()}
-    write(settings.work / "codec-state.pth", codec=codec, step=settings.codec.steps)
+    trained = settings.codec.steps + settings.codec.decoder_steps
+    write(settings.work / "codec-state.pth", codec=codec, step=trained)
     mean = {f"module.{name}": tensor for name, tensor in language_model.items()}
     write(settings.work / "lm-state.pth", model=language_model, mean=mean, step=step)
 

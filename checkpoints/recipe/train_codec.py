@@ -2,8 +2,9 @@
 
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
 step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of the
-run. The loss is log-mel and spectral convergence at three resolutions; there is no adversary. State is saved as it
-goes, and the command goes on from it."""
+run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel and
+spectral convergence at three resolutions; there is no adversary. State is saved as it goes, and the command goes on
+from it."""
 
 import argparse
 import json
@@ -99,6 +100,19 @@ class Codec(nn.Module):
         z = quantizer.pre_module(quantizer.downsample(self.latents(audio)))
         return self.sound(quantizer.upsample(quantizer.post_module(z))), z
 
+    def freeze_codes(self) -> None:
+        """Keeps everything up to the codes, and their meaning, from learning."""
+        quantizer = self.dac.quantizer
+        before = (self.dac.encoder, quantizer.downsample, quantizer.pre_module)
+        for module in (*before, quantizer.semantic_quantizer, quantizer.quantizer):
+            module.requires_grad_(False)
+
+    def again(self, audio: Tensor) -> Tensor:
+        """The sound of the audio's codes."""
+        with torch.no_grad():
+            codes = self.dac.quantizer(self.latents(audio)).codes
+        return self.sound(self.dac.quantizer.decode(codes))
+
     @torch.no_grad()
     def fill(self, z: Tensor) -> None:
         """Fills every codebook with projected latents that the codebooks before it left over."""
@@ -136,8 +150,9 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     kept = settings.work / "codec-state.pth"
     step = state.resume(kept, [optimizer], device, codec=codec)
     log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
-    while step < training.steps:
-        share = step / training.steps
+    while step < training.steps + training.decoder_steps:
+        alone = step >= training.steps
+        share = (step - training.steps) / training.decoder_steps if alone else step / training.steps
         rate = training.rate * min(1.0, (step - began + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -145,7 +160,10 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
         audio = crops.draw(rng).to(device)
         if step == training.plain_steps:
             codec.fill(torch.cat([codec.plain(crops.draw(rng).to(device))[1] for _ in range(4)]))
-        if step < training.plain_steps:
+        if alone:
+            codec.freeze_codes()
+            heard, extra, commitment = codec.again(audio), 0.0, torch.zeros(())
+        elif step < training.plain_steps:
             heard, extra, commitment = codec.plain(audio)[0], 0.0, torch.zeros(())
         else:
             result = codec.dac.quantizer(codec.latents(audio))
@@ -156,7 +174,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
         (15 * mel + convergence + extra).backward()
         nn.utils.clip_grad_norm_(codec.parameters(), 5.0)
         optimizer.step()
-        if step >= training.plain_steps:
+        if training.plain_steps <= step < training.steps:
             codec.count(result.latents, result.codes, revive=step % 25 == 0 and share < 0.7)
         step += 1
         history.append((mel.item(), convergence.item(), commitment.item()))
@@ -168,7 +186,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             log.write(line + "\n")
             log.flush()
             history, started = [], time.monotonic()
-        if step % 500 == 0 or step == training.steps:
+        if step % 500 == 0 or step == training.steps + training.decoder_steps:
             state.write(kept, codec=codec.state_dict(), optimizers=[optimizer.state_dict()], step=step)
 
 

@@ -1,7 +1,7 @@
 """Trains the language model: `python -m checkpoints.recipe.train_lm checkpoints/recipe/starter.yaml [--device cuda]`.
 
-The rate stays constant after a short rise, and what is kept is a running mean of the weights, so that any moment is a
-good one to stop at. State is saved as it goes, and the command goes on from it."""
+What is kept is a running mean of the weights, so that any moment is a fair one to stop at; a rate that falls to the end
+is better still. State is saved as it goes, and the command goes on from it."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from checkpoints.build import write_tokenizer
 from checkpoints.recipe import state
 from checkpoints.recipe.lm_network import losses
 from checkpoints.recipe.lm_sequences import Batch, Corpus
-from checkpoints.recipe.settings import LanguageModelTraining, Settings, load
+from checkpoints.recipe.settings import LanguageModelTraining, Phase, Settings, load
 
 QUERIES = 128  # positions of each sequence whose attention is guided in a step
 MEAN = 0.999  # of the running mean of the weights
@@ -105,6 +105,13 @@ def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: 
     return results
 
 
+def scheduled(phases: tuple[Phase, ...], step: int) -> tuple[Phase, float]:
+    """The phase that a step belongs to, and its rate."""
+    number = next(number for number, phase in enumerate(phases) if step < phase.until)
+    phase, start = phases[number], phases[number - 1].until if number else 0
+    return phase, phase.rate + (phase.last_rate - phase.rate) * (step - start) / (phase.until - start)
+
+
 def train(settings: Settings, device: str, minutes: float) -> None:
     torch.manual_seed(settings.seed)
     training = settings.lm
@@ -123,8 +130,8 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     log, history, started, began = (settings.work / "lm.log").open("a"), [], time.monotonic(), step
     deadline = time.monotonic() + minutes * 60
     while step < training.phases[-1].until and time.monotonic() < deadline:
-        phase = next(phase for phase in training.phases if step < phase.until)
-        rate = phase.rate * min(1.0, (step - began + 1) / 200)
+        phase, rate = scheduled(training.phases, step)
+        rate *= min(1.0, (step - began + 1) / 200)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = rate
         batch = corpus.draw(np.random.default_rng((settings.seed, step)), phase.batch, phase.length)

@@ -23,7 +23,8 @@ from models.text_to_semantic.load import load_engine
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "checkpoints" / "recipe" / "starter.yaml"
-PHASES = [{"until": 2, "batch": 3, "length": 192, "rate": 1e-3}, {"until": 4, "batch": 2, "length": 256, "rate": 1e-3}]
+RATES = {"rate": 1e-3, "last_rate": 5e-4}
+PHASES = [{"until": 2, "batch": 3, "length": 192} | RATES, {"until": 4, "batch": 2, "length": 256} | RATES]
 TEXTS = ["One fish.", "Two fish swim by.", "Red fish, blue fish."]
 
 
@@ -34,7 +35,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw = yaml.safe_load(STARTER.read_text())
     raw["work"] = str(work)
     raw["parts"] = [{"name": "tones", "teacher": "none", "hours": 1, "each": 3, "weight": 1.0}]
-    raw["codec"] |= {"steps": 4, "plain_steps": 2, "batch": 2, "seconds": 0.2, "compile": False}
+    raw["codec"] |= {"steps": 4, "plain_steps": 2, "decoder_steps": 0, "batch": 2, "seconds": 0.2, "compile": False}
     raw["lm"]["shape"] |= {
         "dim": 128,
         "n_layer": 4,
@@ -97,6 +98,20 @@ def test_training_goes_on_where_it_stopped(toy: Path, trained: Path) -> None:
     longer.write_text(yaml.safe_dump(raw))
     assert "going on from step 4" in run("train_codec", longer)
     assert "going on from step 4" in run("train_lm", longer)
+
+
+def test_the_decoder_alone_learns_without_touching_the_codes(toy: Path, trained: Path, tmp_path: Path) -> None:
+    chosen = settings.load(toy)
+    elsewhere = dataclasses.replace(chosen, work=tmp_path)
+    state.restore(elsewhere, trained, step=4)
+    (tmp_path / "data").symlink_to(chosen.work / "data")
+    train_codec.train(elsewhere, dataclasses.replace(chosen.codec, decoder_steps=2), "cpu")
+    before = torch.load(trained / "codec.pth")
+    after = torch.load(tmp_path / "codec-state.pth")["codec"]
+    changed = {name for name in before if not torch.equal(before[name].float(), after[f"dac.{name}"].float())}
+    learns = ("decoder.", "quantizer.upsample.", "quantizer.post_module.")
+    assert changed and all(name.startswith(learns) for name in changed)
+    assert {name.split(".")[0] for name in changed} == {"decoder", "quantizer"}
 
 
 def test_training_goes_on_from_a_checkpoint_directory(toy: Path, trained: Path, tmp_path: Path) -> None:

@@ -78,22 +78,29 @@ def render_spoken(part: Part, texts: list[str], directory: Path) -> None:
                 print(f"{part.name}: {done}, {speed:.0f}x real time", flush=True)
 
 
-def render_recorded(part: Part, directory: Path) -> None:
-    """A part of real recordings: every sound file under `part.files`. Their texts are not used."""
+def recording(path: Path) -> np.ndarray | None:
+    """A recorded utterance as the corpus holds them; None where there is no speech."""
     import av
 
+    if not path.stat().st_size:
+        return None
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    audio = np.concatenate(frames).astype(np.float32) / 32768
+    if len(audio) < RATE // 2 or np.abs(audio).max() < 0.01:
+        return None
+    return level(trim(audio)[0])
+
+
+def render_recorded(part: Part, directory: Path) -> None:
+    """A part of real recordings: every sound file under `part.files`. Their texts are not used."""
     samples = 0
     with writing(directory, part.name) as (pcm, index):
         for path in sorted(Path(part.files).rglob("*.g722")):
-            if not path.stat().st_size:
+            audio = recording(path)
+            if audio is None:
                 continue
-            with av.open(str(path)) as container:
-                frames = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-            audio = np.concatenate(frames).astype(np.float32) / 32768
-            if len(audio) < RATE // 2 or np.abs(audio).max() < 0.01:
-                continue
-            audio, _ = trim(audio)
-            pcm.write((level(audio) * 32767).astype("<i2").tobytes())
+            pcm.write((audio * 32767).astype("<i2").tobytes())
             line = {"speaker": part.name, "text": "", "start": samples, "samples": len(audio), "ends": []}
             index.write(json.dumps(line) + "\n")
             samples += len(audio)

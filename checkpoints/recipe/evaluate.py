@@ -1,10 +1,12 @@
 """Judges what was trained, on sentences and speakers kept from training.
 
 `python -m checkpoints.recipe.evaluate codec SETTINGS DIRECTORY` sends speech through a checkpoint's codec and back.
-`python -m checkpoints.recipe.evaluate voice SETTINGS URL` asks a running server, on its own checkpoint, to speak."""
+`python -m checkpoints.recipe.evaluate voice SETTINGS URL` asks a running server, on its own checkpoint, to speak.
+Speakers are synthetic; with `--recordings FOLDER TEXTS` the recorded one of Asterisk's sounds."""
 
 import argparse
 import base64
+import gzip
 import io
 import itertools
 import json
@@ -18,7 +20,7 @@ import soundfile
 import torch
 
 from checkpoints.recipe import judges, teachers
-from checkpoints.recipe.data import level, trim
+from checkpoints.recipe.data import level, recording, trim
 from checkpoints.recipe.settings import Settings, load
 from checkpoints.recipe.text import sentences
 from models.checkpoint import Checkpoint
@@ -26,7 +28,11 @@ from models.reference_encoder.encoder import ReferenceEncoder
 from models.vq_decoder.decoder import VQDecoder
 
 SPEAKERS_FROM = 1_000_000  # seeds of speakers that no part of the corpus draws
+SHORTEST = 25  # characters of a sentence to judge
+LONGEST = 12.0  # seconds of a recording to judge
 SECONDS_A_CHARACTER = (0.035, 0.16)  # what is shorter was cut off, what is longer rambled
+
+Sample = tuple[np.ndarray, str]  # speech at 16 kHz, and its text
 
 
 def speakers(count: int) -> list[teachers.Speaker]:
@@ -39,15 +45,38 @@ def speech(speaker: teachers.Speaker, text: str) -> np.ndarray:
     return level(trim(teachers.speak(speaker, text, random.Random(SPEAKERS_FROM))[0])[0])
 
 
-def judge_codec(settings: Settings, checkpoint: Checkpoint, count: int) -> dict:
+def synthetic(settings: Settings, count: int, first: int = 0) -> list[Sample]:
+    """A sentence by each of `count` speakers; `first` is the first sentence's number among those kept from training."""
+    texts = held_out(settings)[first : first + count]
+    return [(speech(speaker, text), text) for speaker, text in zip(speakers(count), texts, strict=True)]
+
+
+def recorded(folder: Path, texts: Path, count: int) -> list[Sample]:
+    """The first `count` recordings of a sentence's length; `texts` has a line `name: text` for each file."""
+    samples = []
+    for line in gzip.decompress(texts.read_bytes()).decode().splitlines():
+        name, _, text = line.strip().partition(": ")
+        path = folder / f"{name}.g722"
+        if len(text) < SHORTEST or "[" in text or not path.exists():
+            continue
+        audio = recording(path)
+        if audio is not None and len(audio) <= LONGEST * judges.RATE:
+            samples.append((audio, text))
+    return samples[:count]
+
+
+def held_out(settings: Settings) -> list[str]:
+    texts = sentences(settings.work, settings.seed)[: settings.held_out_texts]
+    return [text for text in texts if len(text) >= SHORTEST]
+
+
+def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict:
     """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
     config, dtype = checkpoint.codec_config, torch.float32
     encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", dtype)
     decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", dtype, 1)
-    texts, whisper = sentences(settings.work, settings.seed)[: settings.held_out_texts], settings.work / "whisper"
-    said, before, after, alike = [], [], [], []
-    for speaker, text in zip(speakers(count), texts, strict=False):
-        original = speech(speaker, text)
+    whisper, said, before, after, alike = settings.work / "whisper", [], [], [], []
+    for original, text in samples:
         stream = decoder.open()
         again = decoder.decode([(stream, encoder.encode([original])[0])])[0]
         stream.close()
@@ -60,7 +89,7 @@ def judge_codec(settings: Settings, checkpoint: Checkpoint, count: int) -> dict:
     return {name: round(value, 3) for name, value in rounded.items()} | {"similarity": round(float(np.mean(alike)), 3)}
 
 
-def ask(url: str, text: str, seed: int, reference: tuple[np.ndarray, str] | None) -> tuple[np.ndarray, float]:
+def ask(url: str, text: str, seed: int, reference: Sample | None) -> tuple[np.ndarray, float]:
     """The server's speech, and the seconds it took."""
     body = {"text": text, "seed": seed, "format": "wav", "references": []}
     if reference:
@@ -76,19 +105,19 @@ def ask(url: str, text: str, seed: int, reference: tuple[np.ndarray, str] | None
     return audio, seconds
 
 
-def judge_voice(settings: Settings, url: str, count: int, keep: Path | None) -> dict:
-    texts = sentences(settings.work, settings.seed)[: settings.held_out_texts]
-    texts = [text for text in texts if len(text) >= 25][: 2 * count]
-    whisper = settings.work / "whisper"
-    people = speakers(count)
-    references = [(speech(person, texts[count + i]), texts[count + i]) for i, person in enumerate(people)]
+def judge_voice(
+    settings: Settings, url: str, references: list[Sample], strangers: list[Sample], keep: Path | None
+) -> dict:
+    """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for."""
+    whisper, count = settings.work / "whisper", len(references)
+    texts = held_out(settings)[:count]
     results: dict[str, dict] = {}
     for kind in ("alone", "cloned"):
-        said = [ask(url, text, i, references[i] if kind == "cloned" else None) for i, text in enumerate(texts[:count])]
+        said = [ask(url, text, i, references[i] if kind == "cloned" else None) for i, text in enumerate(texts)]
         sounds = [audio for audio, _ in said]
         recognised = [judges.heard(audio, whisper) for audio in sounds]
-        wer, cer = judges.error_rates(texts[:count], recognised)
-        pace = [len(audio) / judges.RATE / len(text) for audio, text in zip(sounds, texts, strict=False)]
+        wer, cer = judges.error_rates(texts, recognised)
+        pace = [len(audio) / judges.RATE / len(text) for audio, text in zip(sounds, texts, strict=True)]
         results[kind] = {
             "wer": round(wer, 3),
             "cer": round(cer, 3),
@@ -101,11 +130,11 @@ def judge_voice(settings: Settings, url: str, count: int, keep: Path | None) -> 
             keep.mkdir(parents=True, exist_ok=True)
             for i, audio in enumerate(sounds):
                 soundfile.write(keep / f"{kind}-{i:02}.wav", audio, judges.RATE)
-            heard = [{"said": text, "heard": words} for text, words in zip(texts, recognised, strict=False)]
+            heard = [{"said": text, "heard": words} for text, words in zip(texts, recognised, strict=True)]
             (keep / f"{kind}.json").write_text(json.dumps(heard, indent=1))
     own = [judges.speaker(audio) for audio in sounds]
-    given = [judges.speaker(audio) for audio, _ in references]
-    pairs = [(float(own[i] @ given[i]), float(own[i] @ given[j])) for i in range(count) for j in range(count) if i != j]
+    given, others = ([judges.speaker(audio) for audio, _ in each] for each in (references, strangers))
+    pairs = [(float(own[i] @ given[i]), float(own[i] @ others[j])) for i, j in itertools.permutations(range(count), 2)]
     pitches = [
         (judges.median_pitch(audio), judges.median_pitch(ref[0])) for audio, ref in zip(sounds, references, strict=True)
     ]
@@ -126,9 +155,12 @@ if __name__ == "__main__":
     parser.add_argument("where", help="a checkpoint directory, or a server's address")
     parser.add_argument("--count", type=int, default=50, help="sentences")
     parser.add_argument("--keep", type=Path, help="a folder for what was spoken")
+    parser.add_argument("--recordings", type=Path, nargs=2, help="a folder of .g722, and their texts")
     arguments = parser.parse_args()
-    chosen = load(arguments.settings)
+    chosen, count = load(arguments.settings), arguments.count
+    strangers = synthetic(chosen, count, first=0 if arguments.what == "codec" else count)
+    samples = recorded(*arguments.recordings, count) if arguments.recordings else strangers
     if arguments.what == "codec":
-        print(json.dumps(judge_codec(chosen, Checkpoint(arguments.where), arguments.count)))
+        print(json.dumps(judge_codec(chosen, Checkpoint(arguments.where), samples)))
     else:
-        print(json.dumps(judge_voice(chosen, arguments.where, arguments.count, arguments.keep), indent=1))
+        print(json.dumps(judge_voice(chosen, arguments.where, samples, strangers, arguments.keep), indent=1))

@@ -23,8 +23,8 @@ class Part:
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """`plain_steps` without quantisation come first, and after `steps` in all `decoder_steps` more that leave the codes as
-    they are; a step sees `batch` crops of `seconds`."""
+    """`plain_steps` without quantisation come first, and after `steps` in all `decoder_steps` more that leave the codes
+    as they are; a step sees `batch` crops of `seconds`."""
 
     architecture: Path
     steps: int

@@ -2,8 +2,8 @@
 
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
 step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of the
-run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel and
-spectral convergence at three resolutions; there is no adversary. State is saved as it goes, and the command goes on
+run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel
+and spectral convergence at three resolutions; there is no adversary. State is saved as it goes, and the command goes on
 from it."""
 
 import argparse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,7 +25,8 @@ class ReferenceEncoder:
         prepare(plan)
         source = Checkpoint(checkpoint)
         self._config, self._slots = source.codec_config, plan.slots
-        self._limits = audio.AudioLimits(max_seconds=source.longest_reference)
+        usual = audio.AudioLimits()
+        self._limits = replace(usual, max_seconds=min(usual.max_seconds, source.longest_reference))
         self._encode = Batcher(lambda waveforms: self._network.encode(waveforms), plan.slots)
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)

@@ -58,8 +58,8 @@ class Checkpoint:
     @property
     def longest_reference(self) -> float:
         """Seconds of a recording that leave room for its words and for speech: with a fine codec or a small transformer
-        fewer than the usual 30."""
-        return min(30.0, _REFERENCE_SHARE * self.language_model_config.max_seq_len / self.codec_config.frame_rate)
+        they are few."""
+        return _REFERENCE_SHARE * self.language_model_config.max_seq_len / self.codec_config.frame_rate
 
     @cached_property
     def codec_key(self) -> str:

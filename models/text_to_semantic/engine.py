@@ -195,9 +195,9 @@ class Engine:
             hidden = self._network.prefill(slot, values, chunk.start)
             self._scheduler.prefilled(chunk.stream, chunk.end)
             if chunk.stream.state is State.RUNNING:
-                self._keep_prefix(work)
                 self._active.add(slot)
                 self._launched(self._network.first_frame(slot, hidden), {0: chunk.stream})
+                self._keep_prefix(work)  # afterwards: nobody waits for it
         if batch := self._scheduler.next_batch(time.monotonic()):
             self._activate({s.slot for s in batch})
             for stream in batch:

@@ -5,12 +5,15 @@
 // Positions outermost: a slot takes memory as it fills, and a prefix of it is one contiguous copy.
 #pragma once
 
+#include <algorithm>
+
 #include "linear.h"
 #include "vectors.h"
 
 namespace shoal {
 
 constexpr int kMaxHeadDim = 256;
+constexpr int kRows = 4;  // rows of a prompt that read keys and values together
 
 inline int64_t pad(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 
@@ -85,36 +88,41 @@ inline void prefetch(const uint16_t* from, int64_t size) {
   for (int64_t i = 0; i < size; i += 32) __builtin_prefetch(from + i);
 }
 
-// scores[h][j] of `heads` queries, each padded to width() zeros, with the 16 keys of one entry.
-template <int heads>
-void score(const uint16_t* keys, const float* queries, int64_t width, float* scores, int64_t stride) {
-  constexpr int parts = 4;  // independent sums
-  Floats sums[parts][heads] = {};
-  for (int64_t i = 0; i < width; i += parts) {
-    for (int p = 0; p < parts; p++) {
-      const Floats key = widen(keys + (i + p) * kLanes);
-      for (int h = 0; h < heads; h++) sums[p][h] += queries[h * width + i + p] * key;
+// scores[h][j] of queries, each padded to width() zeros, with the 16 keys of one entry. However many queries share the
+// reading of the keys, each one's sums are the same four, added in the same order.
+template <int queries>
+void score(const uint16_t* keys, const float* q, int64_t width, float* scores, int64_t stride) {
+  constexpr int parts = 4, together = std::min(parts, 8 / queries);  // eight sums at a time hide the latency
+  Floats sums[parts][queries];
+  for (int first = 0; first < parts; first += together) {
+    Floats now[together][queries] = {};
+    for (int64_t i = first; i < width; i += parts) {
+      for (int p = 0; p < together; p++) {
+        const Floats key = widen(keys + (i + p) * kLanes);
+        for (int h = 0; h < queries; h++) now[p][h] += q[h * width + i + p] * key;
+      }
     }
+    std::memcpy(sums[first], now, sizeof now);
   }
-  for (int h = 0; h < heads; h++) {
+  for (int h = 0; h < queries; h++) {
     store(scores + h * stride, (sums[0][h] + sums[1][h]) + (sums[2][h] + sums[3][h]));
   }
 }
 
 // out[h] += scores[h][j] * value[j], for `columns` x 16 of the values' columns, in order of j.
-template <int heads, int columns>
+template <int queries, int columns>
 void blend(const uint16_t* values, int64_t width, int64_t count, const float* scores, int64_t stride, float* out) {
-  Floats sums[heads][columns];
-  for (int h = 0; h < heads; h++) {
+  Floats sums[queries][columns];
+  for (int h = 0; h < queries; h++) {
     for (int c = 0; c < columns; c++) sums[h][c] = load<Floats>(out + h * width + c * kLanes);
   }
   for (int64_t j = 0; j < count; j++) {
     for (int c = 0; c < columns; c++) {
       const Floats value = widen(values + j * width + c * kLanes);
-      for (int h = 0; h < heads; h++) sums[h][c] += scores[h * stride + j] * value;
+      for (int h = 0; h < queries; h++) sums[h][c] += scores[h * stride + j] * value;
     }
   }
-  for (int h = 0; h < heads; h++) {
+  for (int h = 0; h < queries; h++) {
     for (int c = 0; c < columns; c++) store(out + h * width + c * kLanes, sums[h][c]);
   }
 }
@@ -139,49 +147,60 @@ inline float soften(float* x, int64_t count, float scale) {
   return sum(total);
 }
 
-// `heads` queries at q against all cached positions up to the row's own; out (heads, head_dim).
-template <int heads>
-void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* q, float* scores, float* out) {
-  const int64_t size = stack.head_dim, width = stack.width(), count = row.position + 1;
+// The queries of `heads` heads in `rows` rows, at consecutive positions of one block of a slot, against all cached
+// positions up to their own; `scores` has room for each query's positions.
+template <int rows, int heads>
+void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* q, int64_t q_stride,
+            float* scores, float* out, int64_t out_stride) {
+  constexpr int queries = rows * heads;
+  const int64_t size = stack.head_dim, width = stack.width(), count = row.position + rows;
   const int64_t blocks = pad(count, kLanes) / kLanes, stride = blocks * kLanes;
-  float queries[heads * kMaxHeadDim] = {}, sums[heads * kMaxHeadDim] = {}, totals[heads];
-  for (int h = 0; h < heads; h++) std::memcpy(queries + h * width, q + h * size, size * sizeof(float));
+  float padded[queries * kMaxHeadDim] = {}, sums[queries * kMaxHeadDim] = {}, totals[queries];
+  for (int i = 0; i < queries; i++) {
+    std::memcpy(padded + i * width, q + i / heads * q_stride + i % heads * size, size * sizeof(float));
+  }
   for (int64_t b = 0; b < blocks; b++) {
     if (b + 1 < blocks) prefetch(entry(stack, row, layer, group, b + 1), kLanes * width);
-    score<heads>(entry(stack, row, layer, group, b), queries, width, scores + b * kLanes, stride);
+    score<queries>(entry(stack, row, layer, group, b), padded, width, scores + b * kLanes, stride);
   }
-  for (int h = 0; h < heads; h++) {
-    totals[h] = soften(scores + h * stride, count, 1.0f / std::sqrt(static_cast<float>(size)));
+  for (int i = 0; i < queries; i++) {  // what comes after a row gets no weight, and adds nothing below
+    const int64_t own = row.position + i / heads + 1;
+    totals[i] = soften(scores + i * stride, own, 1.0f / std::sqrt(static_cast<float>(size)));
   }
+  constexpr int columns = queries >= 8 ? 2 : queries == 4 ? 4 : 8;  // sixteen sums at a time
   for (int64_t b = 0; b < blocks; b++) {
     const uint16_t* values = entry(stack, row, layer, group, b) + kLanes * width;
     if (b + 1 < blocks) prefetch(values + stack.block_size(), kLanes * width);
     const int64_t filled = b + 1 < blocks ? kLanes : count - b * kLanes;
     int64_t c = 0;
-    for (; c + 8 * kLanes <= width; c += 8 * kLanes) {
-      blend<heads, 8>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+    for (; c + columns * kLanes <= width; c += columns * kLanes) {
+      blend<queries, columns>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
     }
     for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
-      blend<heads, 4>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+      blend<queries, 4>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
     }
     for (; c < width; c += kLanes) {
-      blend<heads, 1>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+      blend<queries, 1>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
     }
   }
-  for (int h = 0; h < heads; h++) {
-    for (int64_t i = 0; i < size; i++) out[h * size + i] = sums[h * width + i] / totals[h];
+  for (int i = 0; i < queries; i++) {
+    float* to = out + i / heads * out_stride + i % heads * size;
+    for (int64_t k = 0; k < size; k++) to[k] = sums[i * width + k] / totals[i];
   }
 }
 
-// All queries of one key/value head, two at a time; `scores` has room for two rows of every position.
-inline void attend_group(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* qkv,
-                         float* scores, float* out) {
-  const int64_t per_group = stack.heads / stack.groups, first = group * per_group, size = stack.head_dim;
-  int64_t h = 0;
-  for (; h + 2 <= per_group; h += 2) {
-    attend<2>(stack, row, layer, group, qkv + (first + h) * size, scores, out + (first + h) * size);
+// All queries of one key/value head in `rows` rows, two heads at a time.
+template <int rows>
+void attend_group(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* qkv, int64_t qkv_stride,
+                  float* scores, float* out, int64_t out_stride) {
+  const int64_t per_group = stack.heads / stack.groups, last = (group + 1) * per_group, size = stack.head_dim;
+  int64_t h = group * per_group;
+  for (; h + 2 <= last; h += 2) {
+    attend<rows, 2>(stack, row, layer, group, qkv + h * size, qkv_stride, scores, out + h * size, out_stride);
   }
-  if (h < per_group) attend<1>(stack, row, layer, group, qkv + (first + h) * size, scores, out + (first + h) * size);
+  if (h < last) {
+    attend<rows, 1>(stack, row, layer, group, qkv + h * size, qkv_stride, scores, out + h * size, out_stride);
+  }
 }
 
 }  // namespace shoal

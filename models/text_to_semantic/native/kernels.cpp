@@ -77,7 +77,7 @@ class Network {
     scales_.resize(rows);
     quantized_ = {values_.data(), scales_.data(), depth};
     rows_.resize(rows);
-    scores_.resize(threads * 2 * pad(m_.positions, kLanes));
+    scores_.resize(threads * 2 * kRows * pad(m_.positions, kLanes));
     work_.resize(threads * 2 * logits_width_);
     for (Slot& slot : slots_) {
       slot.frame.resize(1 + m_.num_codebooks);
@@ -174,7 +174,8 @@ class Network {
 
   // Runs rows 0..count-1 of rows_ and x_ through a stack, in place.
   void forward(Member& me, const Stack& stack, int64_t count) {
-    float* scores = scores_.data() + me.index * 2 * pad(m_.positions, kLanes);
+    float* scores = scores_.data() + me.index * 2 * kRows * pad(m_.positions, kLanes);
+    const int64_t lead = rows_[0].position % kRows, tiles = (lead + count + kRows - 1) / kRows;
     for (int64_t l = 0; l < stack.layers; l++) {
       const Layer& layer = stack.layer[l];
       quantize_normed(me, x_.data(), width_, layer.attention_norm, stack, count);
@@ -183,9 +184,9 @@ class Network {
       me.each(stack.groups * count, [&](int64_t i) {
         write_cache(stack, rows_[i % count], l, i / count, qkv_.data() + i % count * qkv_width_);
       });
-      me.each(stack.groups * count, [&](int64_t i) {
-        const int64_t r = i % count;
-        attend_group(stack, rows_[r], l, i / count, qkv_.data() + r * qkv_width_, scores, inner_.data() + r * inner_width_);
+      me.each(stack.groups * tiles, [&](int64_t i) {
+        const int64_t first = i % tiles * kRows - lead, end = std::min(first + kRows, count);
+        attend_rows(stack, std::max(first, int64_t{0}), end, l, i / tiles, scores);
       });
       quantize_inner(me, stack.heads * stack.head_dim, count);
       apply<Finish::kAdd>(me, layer.wo, quantized_, count, x_.data(), width_);
@@ -193,6 +194,18 @@ class Network {
       apply<Finish::kGate>(me, layer.w13, quantized_, count, inner_.data(), inner_width_);
       quantize_inner(me, stack.hidden, count);
       apply<Finish::kAdd>(me, layer.w2, quantized_, count, x_.data(), width_);
+    }
+  }
+
+  // Attention of rows first..end-1, at most kRows: together where they are a slot's consecutive positions.
+  void attend_rows(const Stack& stack, int64_t first, int64_t end, int64_t layer, int64_t group, float* scores) {
+    const Row &one = rows_[first], &other = rows_[end - 1];
+    const bool together = end - first == kRows && one.cache == other.cache && one.position % kRows == 0;
+    for (int64_t r = first; r < end; r += together ? kRows : 1) {
+      const float* qkv = qkv_.data() + r * qkv_width_;
+      float* out = inner_.data() + r * inner_width_;
+      const auto attend = together ? attend_group<kRows> : attend_group<1>;
+      attend(stack, rows_[r], layer, group, qkv, qkv_width_, scores, out, inner_width_);
     }
   }
 

@@ -10,6 +10,9 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -30,6 +33,46 @@ inline void relax() {
   asm volatile("yield");
 #endif
 }
+
+// Which core each member was on when it last looked. A thread that is woken is often put on the core of the one that wakes
+// it, and there it stays: two members then take turns on one core beside an idle one.
+class Cores {
+ public:
+  explicit Cores(int members) : of_(members) {}
+
+#if defined(__linux__)
+  void note(int member) { of_[member].store(sched_getcpu(), std::memory_order_relaxed); }
+
+  // Moves the calling member to a core where no other is, if it may run on one; the kernel can move it again at once.
+  void spread(int member) {
+    const int here = sched_getcpu();
+    cpu_set_t allowed;
+    if (!shared(member, here) || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    cpu_set_t open = allowed;
+    for (size_t i = 0; i < of_.size(); i++) {
+      if (static_cast<int>(i) != member) CPU_CLR(of_[i].load(std::memory_order_relaxed), &open);
+    }
+    if (CPU_COUNT(&open) == 0) return;
+    sched_setaffinity(0, sizeof open, &open);
+    sched_setaffinity(0, sizeof allowed, &allowed);
+    note(member);
+  }
+
+ private:
+  bool shared(int member, int here) const {
+    for (size_t i = 0; i < of_.size(); i++) {
+      if (static_cast<int>(i) != member && of_[i].load(std::memory_order_relaxed) == here) return true;
+    }
+    return false;
+  }
+#else
+  void note(int) {}
+  void spread(int) {}
+
+ private:
+#endif
+  std::vector<std::atomic<int>> of_;
+};
 
 class Barrier {
  public:
@@ -100,7 +143,7 @@ struct Member {
 // helpers on quiet machines, where two shares of a long phase differ by more than it is worth to spin: half the speed.)
 class Team {
  public:
-  explicit Team(int threads) : count_(threads), barrier_(threads) {
+  explicit Team(int threads) : count_(threads), cores_(threads), barrier_(threads) {
     for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
   }
 
@@ -120,6 +163,7 @@ class Team {
     slept_ = Duration::zero();
     began_ = Clock::now();
     runs_++;
+    cores_.note(0);
     barrier_.wait();
     job(Member{0, count_, runs_ << 32, this});
     const bool dismissed = dismissed_ >> 32 == runs_;
@@ -132,15 +176,17 @@ class Team {
   friend struct Member;
   struct Dismissed {};
   static constexpr int kPatience = 64;
-  static constexpr auto kGrace = std::chrono::milliseconds(1);  // of sleep, before it is judged
+  // A neighbour that takes a core keeps it for a scheduler's slice, some three milliseconds: one slice says nothing.
+  static constexpr auto kGrace = std::chrono::milliseconds(8);  // of sleep, before it is judged
 
-  bool better_alone() const { return slept_ > kGrace && 6 * slept_ > Clock::now() - began_; }
+  bool better_alone() const { return slept_ > kGrace && 3 * slept_ > Clock::now() - began_; }
 
   void help(int index) {
     for (;;) {
       barrier_.wait();
       const auto job = job_;  // a copy: the caller does not wait for those it dismissed
       if (!job) return;
+      cores_.spread(index);
       try {
         job(Member{index, count_, runs_ << 32, this});
         barrier_.wait();
@@ -150,6 +196,7 @@ class Team {
   }
 
   const int count_;
+  Cores cores_;
   Barrier barrier_;
   std::function<void(Member)> job_;
   int alone_ = 0, patience_ = 1;  // the caller's own, as the next two
@@ -163,7 +210,9 @@ class Team {
 inline void Member::meet() {
   meeting++;
   if (index == 0 && team->better_alone()) team->dismissed_ = meeting;
+  team->cores_.note(index);
   const Duration slept = team->barrier_.wait();
+  if (slept > Duration::zero()) team->cores_.spread(index);
   // Equal, not later: a helper that is slow to leave one meeting must still come to the next.
   if (team->dismissed_ == meeting) {
     if (index != 0) throw Team::Dismissed();

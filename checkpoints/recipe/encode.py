@@ -57,5 +57,7 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     chosen = load(arguments.settings)
     for part in chosen.parts:
-        if part.lm and (not arguments.only or part.name == arguments.only):
+        if not (chosen.work / "data" / f"{part.name}.jsonl").exists():
+            print(f"{part.name}: not rendered, left out", flush=True)
+        elif part.lm and (not arguments.only or part.name == arguments.only):
             encode(chosen, part, Checkpoint(arguments.checkpoint), arguments.device)

@@ -3,7 +3,7 @@
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
 step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of the
 run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel
-and spectral convergence at three resolutions; there is no adversary. State is saved as it goes, and the command goes on
+and spectral convergence at four resolutions; there is no adversary. State is saved as it goes, and the command goes on
 from it."""
 
 import argparse
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from checkpoints.recipe import codec_network, state
 from checkpoints.recipe.settings import CodecTraining, Settings, load
 
-RESOLUTIONS = ((1024, 256, 80), (512, 128, 64), (256, 64, 32))  # transform, hop, mel bands
+# Transform, hop, mel bands. The first tells the harmonics of low voices apart: without it they came out a fifth too high.
+RESOLUTIONS = ((2048, 512, 128), (1024, 256, 80), (512, 128, 64), (256, 64, 32))
 
 
 class Loss(nn.Module):

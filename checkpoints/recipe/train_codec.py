@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from checkpoints.recipe import codec_network, state
 from checkpoints.recipe.settings import CodecTraining, Settings, load
 
-# Transform, hop, mel bands. The first tells the harmonics of low voices apart: without it they came out too high.
+# Transform, hop, mel bands. Only the first tells the harmonics of low voices apart.
 RESOLUTIONS = ((2048, 512, 128), (1024, 256, 80), (512, 128, 64), (256, 64, 32))
 
 

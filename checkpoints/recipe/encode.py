@@ -57,7 +57,9 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     chosen = load(arguments.settings)
     for part in chosen.parts:
-        if not (chosen.work / "data" / f"{part.name}.jsonl").exists():
-            print(f"{part.name}: not rendered, left out", flush=True)
-        elif part.lm and (not arguments.only or part.name == arguments.only):
+        if not part.lm or (arguments.only and part.name != arguments.only):
+            continue
+        if (chosen.work / "data" / f"{part.name}.jsonl").exists():
             encode(chosen, part, Checkpoint(arguments.checkpoint), arguments.device)
+        else:
+            print(f"{part.name}: not rendered, left out", flush=True)

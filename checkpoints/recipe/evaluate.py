@@ -57,12 +57,14 @@ def recorded(folder: Path, texts: Path, count: int) -> list[Sample]:
     for line in gzip.decompress(texts.read_bytes()).decode().splitlines():
         name, _, text = line.strip().partition(": ")
         path = folder / f"{name}.g722"
+        if len(samples) == count:
+            break
         if len(text) < SHORTEST or "[" in text or not path.exists():
             continue
         audio = recording(path)
         if audio is not None and len(audio) <= LONGEST * judges.RATE:
             samples.append((audio, text))
-    return samples[:count]
+    return samples
 
 
 def held_out(settings: Settings) -> list[str]:
@@ -158,9 +160,11 @@ if __name__ == "__main__":
     parser.add_argument("--recordings", type=Path, nargs=2, help="a folder of .g722, and their texts")
     arguments = parser.parse_args()
     chosen, count = load(arguments.settings), arguments.count
-    strangers = synthetic(chosen, count, first=0 if arguments.what == "codec" else count)
-    samples = recorded(*arguments.recordings, count) if arguments.recordings else strangers
+    real = recorded(*arguments.recordings, count) if arguments.recordings else None
     if arguments.what == "codec":
+        samples = synthetic(chosen, count) if real is None else real
         print(json.dumps(judge_codec(chosen, Checkpoint(arguments.where), samples)))
     else:
+        strangers = synthetic(chosen, count, first=count)
+        samples = strangers if real is None else real
         print(json.dumps(judge_voice(chosen, arguments.where, samples, strangers, arguments.keep), indent=1))

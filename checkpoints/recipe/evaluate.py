@@ -72,23 +72,28 @@ def held_out(settings: Settings) -> list[str]:
     return [text for text in texts if len(text) >= SHORTEST]
 
 
+def misheard(settings: Settings, said: list[str], sounds: list[np.ndarray]) -> tuple[dict[str, float], list[str]]:
+    """Error rates of Whisper, and of a recogniser that no training listened to; and what Whisper heard."""
+    recognised = [judges.heard(audio, settings.work / "whisper") for audio in sounds]
+    wer, cer = judges.error_rates(said, recognised)
+    rates = {"wer": wer, "cer": cer}
+    rates["sphinx_wer"], rates["sphinx_cer"] = judges.error_rates(said, [judges.heard_by_sphinx(x) for x in sounds])
+    return {name: round(rate, 3) for name, rate in rates.items()}, recognised
+
+
 def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict:
     """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
     config, dtype = checkpoint.codec_config, torch.float32
     encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", dtype)
     decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", dtype, 1)
-    whisper, said, before, after, alike = settings.work / "whisper", [], [], [], []
-    for original, text in samples:
+    said, originals, again = [text for _, text in samples], [audio for audio, _ in samples], []
+    for original in originals:
         stream = decoder.open()
-        again = decoder.decode([(stream, encoder.encode([original])[0])])[0]
+        again.append(decoder.decode([(stream, encoder.encode([original])[0])])[0])
         stream.close()
-        said.append(text)
-        before.append(judges.heard(original, whisper))
-        after.append(judges.heard(again, whisper))
-        alike.append(float(judges.speaker(original) @ judges.speaker(again)))
-    original, again = judges.error_rates(said, before), judges.error_rates(said, after)
-    rounded = {"wer": again[0], "wer_original": original[0], "cer": again[1], "cer_original": original[1]}
-    return {name: round(value, 3) for name, value in rounded.items()} | {"similarity": round(float(np.mean(alike)), 3)}
+    before = {f"{name}_original": rate for name, rate in misheard(settings, said, originals)[0].items()}
+    alike = [judges.speaker(one) @ judges.speaker(two) for one, two in zip(originals, again, strict=True)]
+    return misheard(settings, said, again)[0] | before | {"similarity": round(float(np.mean(alike)), 3)}
 
 
 def ask(url: str, text: str, seed: int, reference: Sample | None) -> tuple[np.ndarray, float]:
@@ -111,18 +116,15 @@ def judge_voice(
     settings: Settings, url: str, references: list[Sample], strangers: list[Sample], keep: Path | None
 ) -> dict:
     """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for."""
-    whisper, count = settings.work / "whisper", len(references)
+    count = len(references)
     texts = held_out(settings)[:count]
     results: dict[str, dict] = {}
     for kind in ("alone", "cloned"):
         said = [ask(url, text, i, references[i] if kind == "cloned" else None) for i, text in enumerate(texts)]
         sounds = [audio for audio, _ in said]
-        recognised = [judges.heard(audio, whisper) for audio in sounds]
-        wer, cer = judges.error_rates(texts, recognised)
+        rates, recognised = misheard(settings, texts, sounds)
         pace = [len(audio) / judges.RATE / len(text) for audio, text in zip(sounds, texts, strict=True)]
-        results[kind] = {
-            "wer": round(wer, 3),
-            "cer": round(cer, 3),
+        results[kind] = rates | {
             "rtf": round(sum(seconds for _, seconds in said) / sum(len(audio) / judges.RATE for audio in sounds), 3),
             "clipped": sum(bool(np.abs(audio).max() >= 0.999) for audio in sounds),
             "cut_off": sum(each < SECONDS_A_CHARACTER[0] for each in pace),

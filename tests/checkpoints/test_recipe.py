@@ -35,7 +35,15 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw = yaml.safe_load(STARTER.read_text())
     raw["work"] = str(work)
     raw["parts"] = [{"name": "tones", "teacher": "none", "hours": 1, "each": 3, "weight": 1.0}]
-    raw["codec"] |= {"steps": 4, "plain_steps": 2, "decoder_steps": 0, "batch": 2, "seconds": 0.2, "compile": False}
+    raw["codec"] |= {
+        "steps": 4,
+        "plain_steps": 2,
+        "decoder_steps": 0,
+        "listening": 0,
+        "batch": 2,
+        "seconds": 0.2,
+        "compile": False,
+    }
     raw["lm"]["shape"] |= {
         "dim": 128,
         "n_layer": 4,

@@ -197,7 +197,7 @@ class Engine:
             if chunk.stream.state is State.RUNNING:
                 self._active.add(slot)
                 self._launched(self._network.first_frame(slot, hidden), {0: chunk.stream})
-                self._keep_prefix(work)  # afterwards: nobody waits for it
+                self._read_back(self._lag)  # a listener waits for it, and nobody for the batch's next step
         if batch := self._scheduler.next_batch(time.monotonic()):
             self._activate({s.slot for s in batch})
             for stream in batch:
@@ -205,11 +205,7 @@ class Engine:
                 work.steps, work.rows = work.steps + 1, work.rows + len(batch)
             frames = self._network.decode(1 + max(s.slot for s in batch), max(s.context for s in batch))
             self._launched(frames, {s.slot: s for s in batch})
-        while self._in_flight and (len(self._in_flight) > self._lag or not batch):
-            readback, streams = self._in_flight.popleft()
-            frames = readback()
-            for row, stream in streams.items():
-                self._collect(stream, frames[row])
+        self._read_back(self._lag if batch else 0)
 
     def _place(self, stream: Stream) -> None:
         work = self._work[stream.id]
@@ -243,17 +239,26 @@ class Engine:
         self.steps += 1
         self.widest_batch = max(self.widest_batch, len(streams))
 
+    def _read_back(self, lag: int) -> None:
+        """Deliver what is under way but for the last `lag` steps."""
+        while len(self._in_flight) > lag:
+            readback, streams = self._in_flight.popleft()
+            frames = readback()
+            for row, stream in streams.items():
+                self._collect(stream, frames[row])
+
     def _collect(self, stream: Stream, frame: list[int]) -> None:
         work = self._work.get(stream.id)
         if work is None or work.stream is not stream:  # aborted, or ended by an earlier frame still in flight
             return
-        if not work.began:
-            work.began = time.monotonic()
         ended = frame[0] == self._network.end
         if not ended:
             work.delivered += 1
             self.frames += 1
             work.deliver(np.array(frame[1:], dtype=np.int16)[:, None])
+        if not work.began:
+            work.began = time.monotonic()
+            self._keep_prefix(work)  # once the frame has left: nobody waits for it
         if ended or work.delivered >= stream.max_frames:
             self._end(stream.id)
             work.deliver(work.finished(reached_limit=not ended))

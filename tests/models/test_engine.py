@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,34 @@ def test_streams_draw_the_same_alone_and_in_a_crowd(make_engine, encoder: Prompt
     stats = crowd_engine.stats()
     assert stats["slots_used"] == stats["waiting"] == 0
     assert stats["prefix_cache_hits"] > 0
+
+
+def test_a_frame_leaves_before_the_next_step(make_engine, encoder: PromptEncoder) -> None:
+    engine, prompt = make_engine(slots=2), Prompt("Speak. ", voice(1), Sampling(seed=1, max_new_tokens=3))
+    events, ended, before_steps = [], threading.Event(), []
+    decode = engine._network.decode
+
+    def deliver(event: object) -> None:
+        events.append(event)
+        if not isinstance(event, np.ndarray):
+            ended.set()
+
+    def watched(rows: int, context: int) -> torch.Tensor:
+        before_steps.append(len(events))
+        return decode(rows, context)
+
+    engine._network.decode = watched
+    engine.submit("one", encoder.encode(prompt), prompt.sampling, deliver)
+    assert ended.wait(30) and before_steps == [1, 2]
+
+
+def test_a_voice_of_one_frame_is_kept(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine()
+    texts = [Prompt(text, voice(1), Sampling(seed=2, max_new_tokens=1)) for text in ("Speak. ", "Speak now. ")]
+    Client(engine, encoder, "first", texts[0]).codes()
+    again = Client(engine, encoder, "again", texts[1])
+    assert np.array_equal(again.codes(), Client(make_engine(), encoder, "fresh", texts[1]).codes())
+    assert again.finished.cached_positions > 0
 
 
 def test_a_stream_says_how_it_was_served(make_engine, encoder: PromptEncoder) -> None:

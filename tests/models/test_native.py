@@ -18,6 +18,7 @@ from models.tensors import language_model_shapes
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.native import abi, build
 from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.native.packing import LANES
 from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
@@ -252,6 +253,28 @@ def test_a_restored_prefix_continues_as_a_whole_prefill(length: int) -> None:
     network.restore_prefix(2, prefix)
     hidden = network.prefill(2, prompt(120, 5)[:, length:], length)
     assert network.first_frame(2, hidden)[0].tolist() == whole
+
+
+def test_slots_read_one_kept_prefix() -> None:
+    network = native(slots=3)
+    whole = start(network, 0, 120, 5)
+    prefix = network.copy_prefix(0, 97)
+    network.release(0)
+    frames = []
+    for slot in (1, 2):
+        network.reset(slot, sampling(5))
+        network.restore_prefix(slot, prefix)
+        again = network.copy_prefix(slot, 97)
+        assert torch.equal(again[1], prefix[1]), "a prefix can be kept anew from a slot that shares it"
+        hidden = network.prefill(slot, prompt(120, 5)[:, 97:], 97)
+        assert not network._slot_cache(slot)[: 97 // LANES].any(), "whole blocks are read where they are kept"
+        frames.append([network.first_frame(slot, hidden)[0].tolist()])
+    for _ in range(20):
+        for rows, frame in zip(frames, network.decode(3, 0)[1:], strict=True):
+            rows.append(frame.tolist())
+    assert frames[0] == frames[1] == alone(120, 5)[:21] and frames[0][0] == whole
+    network.reset(1, sampling(3))  # and a slot that shared is as new
+    assert start(network, 1, 120, 3) == alone(120, 3)[0]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes pages back")

@@ -51,7 +51,7 @@ def functions(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         "create": (c_void_p, [POINTER(Model), c_int64]),
         "destroy": (None, [c_void_p]),
         "reset": (None, [c_void_p, c_int64, c_float, c_float, c_float, c_int64]),
-        "place": (None, [c_void_p, c_int64, c_int64]),
+        "place": (None, [c_void_p, c_int64, c_int64, c_void_p, c_int64]),
         "prefill": (None, [c_void_p, c_int64, c_void_p, c_int64, c_int64, c_void_p]),
         "first_frame": (None, [c_void_p, c_int64, c_void_p, c_void_p, c_void_p]),
         "decode": (None, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p]),

@@ -2,7 +2,8 @@
 //
 // Cache, in bf16: a slot's region is [position / 16][layer][key/value head], each entry holding 16 positions: keys as
 // [head_dim][16], so that 16 scores come out of one pass without sums across lanes, then values as [16][head_dim].
-// Positions outermost: a slot takes memory as it fills, and a prefix of it is one contiguous copy.
+// Positions outermost: a slot takes memory as it fills, a prefix of it is one contiguous copy, and slots that begin alike
+// read their first blocks in one place.
 #pragma once
 
 #include <algorithm>
@@ -41,10 +42,16 @@ struct Stack {
 struct Row {
   uint16_t* cache;  // of its slot
   int64_t position;
+  const uint16_t* shared = nullptr;  // a region that holds the slot's first blocks in its own one's place
+  int64_t shared_blocks = 0;
 };
 
-inline uint16_t* entry(const Stack& stack, const Row& row, int64_t layer, int64_t group, int64_t block) {
-  return row.cache + block * stack.block_size() + (layer * stack.groups + group) * stack.entry_size();
+inline int64_t offset(const Stack& stack, int64_t layer, int64_t group, int64_t block) {
+  return block * stack.block_size() + (layer * stack.groups + group) * stack.entry_size();
+}
+
+inline const uint16_t* entry(const Stack& stack, const Row& row, int64_t layer, int64_t group, int64_t block) {
+  return (block < row.shared_blocks ? row.shared : row.cache) + offset(stack, layer, group, block);
 }
 
 // RMS norm of one head, if there is a weight for it, then the rotation of interleaved pairs; in place.
@@ -74,7 +81,7 @@ inline void write_cache(const Stack& stack, const Row& row, int64_t layer, int64
   float* key = qkv + (stack.heads + group) * size;
   const float* value = qkv + (stack.heads + stack.groups + group) * size;
   prepare_head(stack, weights.k_norm, row.position, key);
-  uint16_t* keys = entry(stack, row, layer, group, row.position / kLanes);
+  uint16_t* keys = row.cache + offset(stack, layer, group, row.position / kLanes);
   const int64_t lane = row.position % kLanes;
   uint16_t* values = keys + kLanes * stack.width() + lane * stack.width();
   for (int64_t i = 0; i < size; i++) {
@@ -170,7 +177,7 @@ void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, co
   constexpr int columns = queries >= 8 ? 2 : queries == 4 ? 4 : 8;  // sixteen sums at a time
   for (int64_t b = 0; b < blocks; b++) {
     const uint16_t* values = entry(stack, row, layer, group, b) + kLanes * width;
-    if (b + 1 < blocks) prefetch(values + stack.block_size(), kLanes * width);
+    if (b + 1 < blocks) prefetch(entry(stack, row, layer, group, b + 1) + kLanes * width, kLanes * width);
     const int64_t filled = b + 1 < blocks ? kLanes : count - b * kLanes;
     int64_t c = 0;
     for (; c + columns * kLanes <= width; c += columns * kLanes) {

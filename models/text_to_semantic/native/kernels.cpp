@@ -52,6 +52,8 @@ void rms_norm(const float* x, const float* weight, int64_t size, double eps, flo
 
 struct Slot {
   int64_t position = 0, step = 0;
+  const uint16_t* shared = nullptr;  // as in Row
+  int64_t shared_blocks = 0;
   Settings settings{};
   std::vector<int32_t> frame, history;  // history (1 + num_codebooks, kWindow): what to penalise, -1 where nothing
 };
@@ -87,12 +89,19 @@ class Network {
 
   void reset(int64_t index, const Settings& settings) {
     Slot& slot = slots_[index];
-    slot.position = slot.step = 0;
+    slot.step = 0;
     slot.settings = settings;
     std::fill(slot.history.begin(), slot.history.end(), -1);
+    place(index, 0, nullptr, 0);
   }
 
-  void place(int64_t index, int64_t position) { slots_[index].position = position; }
+  // The slot goes on at a position, its first `blocks` blocks being those at `shared`.
+  void place(int64_t index, int64_t position, const uint16_t* shared, int64_t blocks) {
+    Slot& slot = slots_[index];
+    slot.position = position;
+    slot.shared = shared;
+    slot.shared_blocks = blocks;
+  }
 
   // values (1 + num_codebooks, length): token ids over codes. hidden (dim) receives the last position's.
   void prefill(int64_t slot, const int32_t* values, int64_t length, int64_t start, float* hidden) {
@@ -101,7 +110,7 @@ class Network {
       for (int64_t first = 0; first < length; first += count) {
         count = std::min(kChunk, length - first);
         me.each(count, [&](int64_t r) {
-          rows_[r] = {cache_of(m_.slow, slot), start + first + r};
+          rows_[r] = row_of(slot, start + first + r);
           const int32_t* at = values + first + r;
           const int64_t code = at[0] - m_.semantic_begin;
           embed(at, length, code >= 0 && code < m_.codebook_size, x_.data() + r * width_);
@@ -124,7 +133,7 @@ class Network {
     team_.run([&](Member me) {
       me.each(count, [&](int64_t r) {
         Slot& slot = slots_[slots[r]];
-        rows_[r] = {cache_of(m_.slow, slots[r]), slot.position++};
+        rows_[r] = row_of(slots[r], slot.position++);
         // Not frame[0]: after the end, which has no embedding, a step may still run.
         slot.frame[0] = slot.frame[1] + static_cast<int32_t>(m_.semantic_begin);
         embed(slot.frame.data(), 1, true, x_.data() + r * width_);
@@ -141,6 +150,10 @@ class Network {
 
  private:
   uint16_t* cache_of(const Stack& stack, int64_t slot) const { return stack.cache + slot * stack.slot_size; }
+
+  Row row_of(int64_t slot, int64_t position) const {
+    return {cache_of(m_.slow, slot), position, slots_[slot].shared, slots_[slot].shared_blocks};
+  }
 
   // One position: a token id and, `stride` apart, the codes, which count if it is spoken.
   void embed(const int32_t* values, int64_t stride, bool spoken, float* x) const {
@@ -307,7 +320,9 @@ void shoal_reset(void* network, int64_t slot, float temperature, float top_p, fl
   static_cast<Network*>(network)->reset(slot, {temperature, top_p, penalty, seed});
 }
 
-void shoal_place(void* network, int64_t slot, int64_t position) { static_cast<Network*>(network)->place(slot, position); }
+void shoal_place(void* network, int64_t slot, int64_t position, const uint16_t* shared, int64_t blocks) {
+  static_cast<Network*>(network)->place(slot, position, shared, blocks);
+}
 
 void shoal_prefill(void* network, int64_t slot, const int32_t* values, int64_t length, int64_t start, float* hidden) {
   static_cast<Network*>(network)->prefill(slot, values, length, start, hidden);

@@ -47,6 +47,7 @@ class NativeNetwork:
         self.end = config.codebook_size
         self.device, self.compiled = torch.device("cpu"), False  # by torch, that is
         self._active = [False] * slots
+        self._shared: list[Tensor | None] = [None] * slots  # what a slot reads of a kept prefix
         self._library = abi.functions(flags)
         self._keep: list[object] = []  # what the kernels point into
         self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
@@ -57,13 +58,13 @@ class NativeNetwork:
 
     def reset(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for a new utterance."""
-        self._active[slot] = False
+        self._active[slot], self._shared[slot] = False, None
         settings = (sampling.temperature, sampling.top_p, sampling.repetition_penalty, sampling.seed)
         self._library.shoal_reset(self._network, slot, *settings)
 
     def release(self, slot: int) -> None:
         """Give back the memory of a slot whose utterance is over: the cache is as large as what is being spoken."""
-        self._active[slot] = False
+        self._active[slot], self._shared[slot] = False, None
         discard(self._slot_cache(slot))
 
     def set_active(self, slot: int, active: bool) -> None:
@@ -112,13 +113,20 @@ class NativeNetwork:
         """The cached keys and values of a slot's first positions, to be given to `restore_prefix` later."""
         blocks = self._slot_cache(slot)[: padded(length, LANES) // LANES]
         # In a mapping of its own, which goes back to the system when it is dropped: glibc keeps pieces below 32 MB.
-        return length, lazy_zeros(blocks.nbytes).view(blocks.dtype).view(blocks.shape).copy_(blocks)
+        prefix = lazy_zeros(blocks.nbytes).view(blocks.dtype).view(blocks.shape).copy_(blocks)
+        shared = self._shared[slot]
+        if shared is not None:
+            prefix[: len(shared)] = shared[: len(prefix)]
+        return length, prefix
 
     def restore_prefix(self, slot: int, prefix: Prefix) -> None:
-        """Fill a slot's first positions with what `copy_prefix` returned."""
+        """Let a slot begin with what `copy_prefix` returned: it reads whole blocks there, and has its own copy of the
+        rest, as it goes on in the middle of it."""
         length, blocks = prefix
-        self._slot_cache(slot)[: len(blocks)] = blocks
-        self._library.shoal_place(self._network, slot, length)
+        whole = length // LANES
+        self._slot_cache(slot)[whole : len(blocks)] = blocks[whole:]
+        self._shared[slot] = blocks[:whole]
+        self._library.shoal_place(self._network, slot, length, blocks.data_ptr(), whole)
 
     @property
     def kv_bytes_per_position(self) -> int:

@@ -15,8 +15,8 @@ from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
 from models.configs import TransformerConfig
 
-# Of all streams together. At S1-mini's widths one tensor is then about 3 MB in bf16; with 32 frames at once a decoder
-# held 0.1 to 0.2 GB more and was no faster.
+# At S1-mini's widths one tensor is then about 3 MB in bf16; with 32 frames at once a decoder held 0.1 to 0.2 GB more
+# and was no faster.
 _FRAMES_AT_ONCE = 8
 
 Layer = Callable[[Tensor, Step], Tensor]
@@ -135,30 +135,36 @@ class ConvNeXt:
 
 
 class InPieces:
-    """Layers run over a few frames at a time, which is exact because they are causal.
+    """Layers run over a few frames of one stream at a time, which is exact because they are causal.
 
     It bounds the memory of a long block or a wide batch, and keeps tensors below the 32 MB beyond which glibc takes
-    fresh pages from the kernel at every operation (a fifth of the time of four streams' blocks). A GPU runs it whole.
+    fresh pages from the kernel at every operation (a fifth of the time of four streams' blocks). Streams do not share
+    a piece: oneDNN keeps kernels for every shape that it meets, 10 to 50 MB for each of S1-mini's, and so there are no
+    more shapes than lengths of a piece. A GPU runs it whole.
     """
 
     def __init__(self, layers: list[Layer], rows_per_frame: int, device: torch.device) -> None:
         self._layers = layers
         self._rows_per_frame = rows_per_frame
-        self._frames = _FRAMES_AT_ONCE if device.type == "cpu" else None
+        self._whole = device.type != "cpu"
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
-        batch, rows, _ = x.shape
-        frames = rows // self._rows_per_frame
-        count = min(frames, -(-frames * batch // self._frames)) if self._frames else 1
+        if self._whole:
+            return self._run(x, step)
+        frames = x.shape[1] // self._rows_per_frame
+        count = -(-frames // _FRAMES_AT_ONCE)
         edges = [i * frames // count for i in range(count + 1)]
-        done = [
-            self._run(
-                x[:, start * self._rows_per_frame : end * self._rows_per_frame],
-                replace(step, positions=step.positions + start),
-            )
-            for start, end in pairwise(edges)
+        streams = [
+            [
+                self._run(
+                    x[i : i + 1, start * self._rows_per_frame : end * self._rows_per_frame],
+                    replace(alone, positions=alone.positions + start),
+                )
+                for start, end in pairwise(edges)
+            ]
+            for i, alone in enumerate(step.streams())
         ]
-        return torch.cat(done, dim=1)
+        return torch.cat([torch.cat(pieces, dim=1) for pieces in streams])
 
     def _run(self, x: Tensor, step: Step) -> Tensor:
         for layer in self._layers:

@@ -5,10 +5,15 @@ fp32 to MKL, which is 2 to 5 times slower at the few rows of a streamed block. A
 rows is unfolded into such a linear layer; one of light weights and many rows is fastest as oneDNN's channels-last
 convolution. (Packed *convolution* weights are a trap: another length may want another blocking, and then every call
 spends up to 90 ms on reordering them.)
+
+oneDNN makes and keeps kernels for every number of rows that it meets: 11 MB and a tenth of a second, in somebody's
+request, for each of S1-mini's blocks and batches. So rows are padded to a few counts.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
 from typing import Literal
 
 import torch
@@ -47,20 +52,41 @@ class Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._packed:
-            return torch.ops.mkldnn._linear_pointwise(x, self._weight, self._bias, self._activation, [], "none")
+            linear = torch.ops.mkldnn._linear_pointwise
+            return _in_buckets(lambda x: linear(x, self._weight, self._bias, self._activation, [], "none"), x)
         return _ACTIVATIONS[self._activation](F.linear(x, self._weight, self._bias))
 
     def add(self, x: Tensor, other: Tensor) -> Tensor:
         """other + self(x), the sum taken before rounding where the kernel can. Only without activation."""
         if self._packed:
-            return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "add")
+            return self._packed_with(x, other, "add")
         return other + F.linear(x, self._weight, self._bias)
 
     def multiply(self, x: Tensor, other: Tensor) -> Tensor:
         """other * self(x). Only without activation."""
         if self._packed:
-            return torch.ops.mkldnn._linear_pointwise.binary(x, other, self._weight, self._bias, "mul")
+            return self._packed_with(x, other, "mul")
         return other * F.linear(x, self._weight, self._bias)
+
+    def _packed_with(self, x: Tensor, other: Tensor, operation: str) -> Tensor:
+        linear = torch.ops.mkldnn._linear_pointwise.binary
+        return _in_buckets(lambda x, other: linear(x, other, self._weight, self._bias, operation), x, other)
+
+
+def bucket(rows: int) -> int:
+    """The count that `rows` is padded to: multiples of 8 up to 64, then four in every doubling."""
+    step = max(8, 1 << max(0, (rows - 1).bit_length() - 3))
+    return -(-rows // step) * step
+
+
+def _in_buckets(kernel: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """`kernel` of inputs (..., channels) that agree in all but the last dimension, and whose rows it treats alike."""
+    shape = inputs[0].shape[:-1]
+    rows = prod(shape)
+    if missing := bucket(rows) - rows:
+        inputs = tuple(F.pad(x.reshape(rows, -1), (0, 0, 0, missing)) for x in inputs)
+        return kernel(*inputs)[:rows].view(*shape, -1)
+    return kernel(*inputs)
 
 
 class Conv:

@@ -12,7 +12,7 @@ the same memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,6 +48,13 @@ class Step:
     tails: list[Tensor]
     rows: slice | Tensor
     positions: Tensor
+
+    def streams(self) -> list[Step]:
+        """A step for each stream alone."""
+        rows = range(*self.rows.indices(len(self.tails[0]))) if isinstance(self.rows, slice) else self.rows.tolist()
+        return [
+            replace(self, rows=slice(row, row + 1), positions=self.positions[i : i + 1]) for i, row in enumerate(rows)
+        ]
 
     def open(self, index: int, length: int) -> tuple[Tensor, Tensor]:
         """A buffer (batch, tail + length, channels) that starts with the tail, and its part to be written."""

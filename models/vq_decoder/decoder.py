@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from math import prod
 
 import numpy as np
@@ -150,14 +149,13 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     layers: list[Layer] = [builder.transformer("quantizer.post_module.", config.transformer)]
     for i, factor in enumerate(reversed(config.downsample_factor)):
         layers += builder.upsample(f"quantizer.upsample.{i}.", factor)
-    layers.append(CausalConv(builder, "decoder.model.0.conv"))
-    blocks = [_block(builder, f"decoder.model.{i + 1}.block.", stride) for i, stride in enumerate(config.decoder_rates)]
+    convolutions: list[Layer] = [CausalConv(builder, "decoder.model.0.conv")]
+    for i, stride in enumerate(config.decoder_rates):
+        convolutions += _block(builder, f"decoder.model.{i + 1}.block.", stride)
     last = len(config.decoder_rates) + 1
     # In fp32, or rounding the samples themselves to bf16 would be the loudest noise.
     end = builder.snake_conv(f"decoder.model.{last}", f"decoder.model.{last + 1}.conv", dtype=torch.float32)
-    # The first block has the most weights and the fewest rows: better not read its weights for every piece.
-    rows_per_frame = prod(config.downsample_factor) * config.decoder_rates[0]
-    return layers + blocks[0] + [InPieces([*chain(*blocks[1:]), end], rows_per_frame, builder.device)]
+    return [*layers, InPieces([*convolutions, end], prod(config.downsample_factor), builder.device)]
 
 
 def _block(builder: Builder, prefix: str, stride: int) -> list[Layer]:

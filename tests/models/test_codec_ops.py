@@ -75,3 +75,24 @@ def test_snake_writes_in_place() -> None:
     expected = x + torch.sin(alpha.view(8) * x).square() / alpha.view(8)
     ops.Snake(alpha, CPU, torch.float32)(x, out=x)
     close(x, expected)
+
+
+def test_rows_are_padded_to_few_counts() -> None:
+    counts = {ops.bucket(rows) for rows in range(1, 8 * 25 * 4 + 1)}
+    assert len(counts) <= 23
+    for rows in range(1, 5000):
+        padded = ops.bucket(rows)
+        assert rows <= padded < max(rows + 8, 1.25 * rows) and ops.bucket(padded) == padded
+
+
+@pytest.mark.parametrize("rows", [1, 8, 67])
+def test_padding_reaches_no_result(rows: int) -> None:
+    weight, bias = torch.randn(24, 16), torch.randn(24)
+    x, other = torch.randn(2, rows, 16), torch.randn(2, rows, 24)
+    linear, expected = ops.Linear(weight, bias, CPU, torch.float32), F.linear(x, weight, bias)
+    for result, wanted in (
+        (linear(x), expected),
+        (linear.add(x, other), other + expected),
+        (linear.multiply(x, other), other * expected),
+    ):
+        torch.testing.assert_close(result, wanted)

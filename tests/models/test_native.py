@@ -214,6 +214,17 @@ def test_chunks_and_threads_change_no_bit(chunk: int, threads: int) -> None:
     assert [network.decode_rows([0])[0].tolist() for _ in range(23)] == alone(301, 3)[1:]
 
 
+@pytest.mark.parametrize("rows", [8, 15, 16, 70])
+def test_tiles_change_no_bit(rows: int) -> None:
+    """Where the machine has matrix tiles; elsewhere both are compiled to the same."""
+    hidden = []
+    for flags in ((), ("-DSHOAL_WITHOUT_TILES",)):
+        network = NativeNetwork(SMALL, small_weights(), IDS, slots=1, positions=200, threads=2, flags=flags)
+        network.reset(0, sampling(1))
+        hidden.append(network.prefill(0, prompt(rows, 4), 0))
+    assert torch.equal(*hidden)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_a_crowd_with_holes_and_pauses_changes_no_bit(threads: int) -> None:
     """Streams of unequal length start one by one in scattered slots, pause, go on; slots between them stay empty."""

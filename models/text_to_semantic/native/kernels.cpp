@@ -77,7 +77,8 @@ class Network {
     logits_.resize(m_.slots * logits_width_);
     values_.resize(rows * depth);
     scales_.resize(rows);
-    quantized_ = {values_.data(), scales_.data(), depth};
+    if (tiles_allowed()) bytes_.resize(2 * pad(rows, kTileRows) * depth);
+    quantized_ = {values_.data(), scales_.data(), depth, bytes_.empty() ? nullptr : bytes_.data()};
     rows_.resize(rows);
     scores_.resize(threads * 2 * kRows * pad(m_.positions, kLanes));
     work_.resize(threads * 2 * logits_width_);
@@ -300,6 +301,7 @@ class Network {
   int64_t width_, qkv_width_, inner_width_, logits_width_;  // strides of the buffers below
   std::vector<float> x_, hidden_, normed_, qkv_, inner_, logits_, scores_, work_;
   std::vector<int16_t> values_;
+  std::vector<int8_t> bytes_;
   std::vector<float> scales_;
   Quantized quantized_{};
   std::vector<Row> rows_;

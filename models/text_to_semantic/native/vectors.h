@@ -21,6 +21,7 @@ typedef float HalfFloats __attribute__((vector_size(32)));  // 8
 typedef uint16_t Shorts __attribute__((vector_size(32)));   // 16
 typedef uint32_t Bits __attribute__((vector_size(64)));
 typedef int16_t SignedShorts __attribute__((vector_size(32)));  // 16
+typedef int8_t SignedBytes __attribute__((vector_size(16)));    // 16
 
 template <class V, class T>
 inline V load(const T* from) {

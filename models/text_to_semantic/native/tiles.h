@@ -1,0 +1,99 @@
+// Matrix tiles (Intel AMX): a block of weights times sixteen rows at once, with the very integers of linear.h.
+//
+// Tiles multiply bytes, so activations also lie as the upper and the lower bytes of their int16:
+// sum w * x = 256 * sum w * upper + sum w * lower, which stays exact in int32.
+#pragma once
+
+#include <cstdint>
+
+#include "vectors.h"
+
+#if defined(__AMX_INT8__) && defined(__linux__) && !defined(SHOAL_PORTABLE) && !defined(SHOAL_WITHOUT_TILES)
+#define SHOAL_TILES 1
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace shoal {
+
+constexpr int kTileRows = 16;
+constexpr int kTileBytes = 64;  // of a row: as many inputs as share a scale
+constexpr int kTileSize = kTileRows * kTileBytes;
+
+#if SHOAL_TILES
+
+// Whether the kernel lets this process use tiles; it must be asked once.
+inline bool tiles_allowed() {
+  static const bool allowed = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
+  return allowed;
+}
+
+// Tiles of this thread, all of 16 rows of 64 bytes, for as long as it lives.
+class Tiles {
+ public:
+  Tiles() {
+    struct alignas(64) {
+      uint8_t palette = 1, start_row = 0, reserved[14] = {};
+      uint16_t row_bytes[16] = {};
+      uint8_t rows[16] = {};
+    } config;
+    for (int tile = 0; tile < 8; tile++) config.row_bytes[tile] = kTileBytes, config.rows[tile] = kTileRows;
+    _tile_loadconfig(&config);
+  }
+  ~Tiles() { _tile_release(); }
+};
+
+// One block of linear.h, [32 pairs of inputs][32 outputs][2], as two tiles of 16 outputs: [16 fours of inputs][16][4].
+inline void to_tiles(const int8_t* w, int64_t ahead, int8_t* tiles) {
+  for (int four = 0; four < kTileRows; four++) {
+    const int8_t* pair = w + four * 128;
+    __builtin_prefetch(pair + ahead);
+    __builtin_prefetch(pair + ahead + 64);
+    for (int half = 0; half < 2; half++) {
+      const auto* from = reinterpret_cast<const __m256i*>(pair + 32 * half);
+      const __m512i first = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from));
+      const __m512i second = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from + 2));
+      _mm512_store_si512(tiles + half * kTileSize + four * kTileBytes,
+                         _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
+    }
+  }
+}
+
+// Sixteen rows times a block of weights: sums of upper bytes for both halves of the outputs, then of lower bytes.
+typedef int32_t TileSums[4][kTileRows][kLanes];
+
+// The sums of `count` times sixteen rows, `step` bytes apart: upper bytes, then lower. All tiles are stored before any is
+// read: a read that follows its store at once waits for it.
+inline void multiply_tiles(const int8_t* rows, int64_t step, const int8_t* weights, int count, TileSums* sums) {
+  _tile_loadd(6, weights, kTileBytes);
+  _tile_loadd(7, weights + kTileSize, kTileBytes);
+  for (int t = 0; t < count; t++) {
+    _tile_loadd(4, rows + t * step, kTileBytes);
+    _tile_loadd(5, rows + t * step + kTileSize, kTileBytes);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_dpbssd(0, 4, 6);
+    _tile_dpbssd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+    _tile_stored(0, sums[t][0], kTileBytes);
+    _tile_stored(1, sums[t][1], kTileBytes);
+    _tile_stored(2, sums[t][2], kTileBytes);
+    _tile_stored(3, sums[t][3], kTileBytes);
+  }
+}
+
+inline Ints total(const TileSums& sums, int half, int row) {
+  return (load<Ints>(sums[half][row]) << 8) + load<Ints>(sums[2 + half][row]);
+}
+
+#else
+
+inline bool tiles_allowed() { return false; }
+
+#endif
+
+}  // namespace shoal

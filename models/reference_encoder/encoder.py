@@ -15,7 +15,8 @@ from models.codec.layers import Builder, CausalConv, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
 
-# The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache.
+# The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache. The last
+# one is filled with silence: oneDNN makes and keeps kernels for every shape, and recordings have every length.
 _FRAMES_AT_ONCE = 16
 
 
@@ -45,14 +46,14 @@ class ReferenceEncoder:
         frame_length = self.config.frame_length
         frames = [-(-len(waveform) // frame_length) for waveform in waveforms]
         order = sorted(range(len(waveforms)), key=lambda i: -frames[i])  # those still running are then the first rows
-        longest = max(frames, default=0)
+        longest = -(-max(frames, default=0) // _FRAMES_AT_ONCE) * _FRAMES_AT_ONCE
         padded = np.zeros((len(waveforms), longest * frame_length), np.float32)
         codes = np.zeros((len(waveforms), self.config.num_codebooks, longest), np.int16)
         for row, i in enumerate(order):
             padded[row, : len(waveforms[i])] = waveforms[i]
         tails = self._contexts.allocate(len(waveforms))
         for start in range(0, longest, _FRAMES_AT_ONCE):
-            end = min(start + _FRAMES_AT_ONCE, longest)
+            end = start + _FRAMES_AT_ONCE
             running = sum(count > start for count in frames)
             samples = torch.from_numpy(padded[:running, start * frame_length : end * frame_length]).to(self._device)
             positions = torch.full((running,), start, device=self._device)

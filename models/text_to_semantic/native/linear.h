@@ -32,7 +32,9 @@ constexpr int kGroup = 64;  // inputs that share a scale; inputs are padded to a
 constexpr int64_t kBlock = kGroup * kPanel + 2 * kPanel;
 // Fewer are faster by dot2: 39 ms against 46 for a frame of one row, 60 against 57 for one of eight (S1-mini, two threads).
 constexpr int64_t kRowsForTiles = 7;
-constexpr int64_t kAhead = 4096;  // bytes to prefetch ahead: the hardware's own prefetching stops at every page
+// Bytes to prefetch ahead, into the L2, where a core has more misses under way than in its L1 (31 ms a frame against 33):
+// the hardware's own prefetching stops at every page.
+constexpr int64_t kAhead = 4096;
 
 // Mirrored by network.py: every member is 8 bytes.
 struct Linear {
@@ -142,7 +144,7 @@ inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*su
           whole[u][r][half] = dot2(whole[u][r][half], pair + half * kPanel, x + r * stride + k + 2 * u);
         }
       }
-      __builtin_prefetch(pair + kAhead);
+      __builtin_prefetch(pair + kAhead, 0, 2);
     }
   }
   const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);

@@ -69,18 +69,13 @@ inline void quantize(const float* x, int64_t size, int64_t inputs, Quantized to,
   for (int64_t i = 0; i < size; i += kLanes) {
     const Ints q = cast<Ints>(load<Floats>(x + i) * inverse + magic) - cast<int32_t>(magic);
     store(out + i, __builtin_convertvector(q, SignedShorts));
-    if (to.tiles) {
+    if (to.tiles) {  // without padding: weights are zero there
       int8_t* upper = to.tile(row, i) + row % kTileRows * kGroup + i % kGroup;
       store(upper, __builtin_convertvector(q >> 8, SignedBytes));
       store(upper + kTileSize, __builtin_convertvector(q, SignedBytes));
     }
   }
   std::memset(out + size, 0, (inputs - size) * sizeof(int16_t));
-  for (int64_t i = size; to.tiles && i < inputs; i += kLanes) {
-    int8_t* upper = to.tile(row, i) + row % kTileRows * kGroup + i % kGroup;
-    std::memset(upper, 0, kLanes);
-    std::memset(upper + kTileSize, 0, kLanes);
-  }
   to.scale[row] = peak / 32767.0f;
 }
 

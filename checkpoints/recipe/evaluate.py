@@ -81,6 +81,16 @@ def misheard(settings: Settings, said: list[str], sounds: list[np.ndarray]) -> t
     return {name: round(rate, 3) for name, rate in rates.items()}, recognised
 
 
+def by_teacher(teachers_of: list[str], said: list[str], recognised: list[str]) -> dict[str, float]:
+    """Word error rate for the speakers of each teacher: one that fails as a reference hides among the others."""
+    rates = {}
+    for teacher in sorted(set(teachers_of)):
+        chosen = [i for i, each in enumerate(teachers_of) if each == teacher]
+        rate, _ = judges.error_rates([said[i] for i in chosen], [recognised[i] for i in chosen])
+        rates[teacher] = round(rate, 3)
+    return rates
+
+
 def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict:
     """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
     config, dtype = checkpoint.codec_config, torch.float32
@@ -113,9 +123,15 @@ def ask(url: str, text: str, seed: int, reference: Sample | None) -> tuple[np.nd
 
 
 def judge_voice(
-    settings: Settings, url: str, references: list[Sample], strangers: list[Sample], keep: Path | None
+    settings: Settings,
+    url: str,
+    references: list[Sample],
+    teachers_of: list[str],
+    strangers: list[Sample],
+    keep: Path | None,
 ) -> dict:
-    """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for."""
+    """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for,
+    `teachers_of` who spoke the references."""
     count = len(references)
     texts = held_out(settings)[:count]
     results: dict[str, dict] = {}
@@ -136,6 +152,7 @@ def judge_voice(
                 soundfile.write(keep / f"{kind}-{i:02}.wav", audio, judges.RATE)
             heard = [{"said": text, "heard": words} for text, words in zip(texts, recognised, strict=True)]
             (keep / f"{kind}.json").write_text(json.dumps(heard, indent=1))
+    results["cloned"]["wer_by_teacher"] = by_teacher(teachers_of, texts, recognised)
     own = [judges.speaker(audio) for audio in sounds]
     given, others = ([judges.speaker(audio) for audio, _ in each] for each in (references, strangers))
     pairs = [(float(own[i] @ given[i]), float(own[i] @ others[j])) for i, j in itertools.permutations(range(count), 2)]
@@ -169,4 +186,5 @@ if __name__ == "__main__":
     else:
         strangers = synthetic(chosen, count, first=count)
         samples = strangers if real is None else real
-        print(json.dumps(judge_voice(chosen, arguments.where, samples, strangers, arguments.keep), indent=1))
+        kinds = [speaker.teacher for speaker in speakers(count)] if real is None else ["recorded"] * len(real)
+        print(json.dumps(judge_voice(chosen, arguments.where, samples, kinds, strangers, arguments.keep), indent=1))

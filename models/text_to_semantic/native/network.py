@@ -65,6 +65,7 @@ class NativeNetwork:
     def release(self, slot: int) -> None:
         """Give back the memory of a slot whose utterance is over: the cache is as large as what is being spoken."""
         self._active[slot], self._shared[slot] = False, None
+        self._library.shoal_place(self._network, slot, 0, None, 0)  # or the kernels would point at a dropped prefix
         discard(self._slot_cache(slot))
 
     def set_active(self, slot: int, active: bool) -> None:

@@ -8,7 +8,8 @@
 
 #include "vectors.h"
 
-#if defined(__AMX_INT8__) && defined(__linux__) && !defined(SHOAL_PORTABLE) && !defined(SHOAL_WITHOUT_TILES)
+#if defined(__AMX_INT8__) && defined(__AVX512F__) && defined(__linux__) && !defined(SHOAL_PORTABLE) && \
+    !defined(SHOAL_WITHOUT_TILES)
 #define SHOAL_TILES 1
 #include <immintrin.h>
 #include <sys/syscall.h>

@@ -4,6 +4,7 @@ A sequence is filled with utterances until no further one fits, so every utteran
 of its speaker before it: what a reference is at inference. Shapes never change, so the compiled step compiles once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from fish_speech.tokenizer import FishTokenizer
@@ -23,24 +24,28 @@ class Batch:
 
 
 class Corpus:
-    """The encoded parts of the corpus, by speaker."""
+    """The encoded parts of the corpus, by speaker: `parts` are their files and how often each is drawn from. The
+    speakers kept from training are the first of every part in turn."""
 
-    def __init__(self, paths: list, tokenizer: FishTokenizer, held_out_speakers: int):
+    def __init__(self, parts: list[tuple[Path, float]], tokenizer: FishTokenizer, held_out_speakers: int):
         self.first_code = tokenizer.semantic_begin_id
         self.begin, self.end = tokenizer.get_token_id("<|interleave|>"), tokenizer.get_token_id("<|im_end|>")
         self.speaker = np.array(tokenizer.encode(SPEAKER))
-        self.utterances, by_speaker = [], {}
-        for path in paths:
-            part = np.load(path)
+        self.utterances, by_part, weights = [], [], []
+        for path, weight in parts:
+            part, by_speaker = np.load(path), {}
             codes, starts, ends, characters = part["codes"], part["starts"], part["ends"], part["characters"]
             for i, (speaker, text) in enumerate(zip(part["speakers"].tolist(), part["texts"].tolist(), strict=True)):
-                by_speaker.setdefault((path.name, speaker), []).append(len(self.utterances))
+                by_speaker.setdefault(speaker, []).append(len(self.utterances))
                 item = (text, codes[starts[i] : starts[i + 1]], ends[characters[i] : characters[i + 1]])
                 self.utterances.append(item)
-        names = sorted(by_speaker)
-        self.held_out = [by_speaker[name] for name in names[:held_out_speakers]]
-        self.speakers = [by_speaker[name] for name in names[held_out_speakers:]]
-        self.shares = np.array([len(speaker) for speaker in self.speakers], float) / sum(map(len, self.speakers))
+            by_part.append(list(by_speaker.values()))
+            weights.append(weight)
+        self.held_out = [by_part[i % len(by_part)].pop(0) for i in range(held_out_speakers)]
+        self.speakers = [speaker for speakers in by_part for speaker in speakers]
+        sizes = [np.array([len(speaker) for speaker in speakers], float) for speakers in by_part]
+        shares = np.concatenate([weight * size / size.sum() for weight, size in zip(weights, sizes, strict=True)])
+        self.shares = shares / shares.sum()
 
     def segment(self, utterance: int) -> tuple[np.ndarray, np.ndarray]:
         """An utterance's `[1 + codebooks, positions]` with its end token, and where the character spoken at each is."""

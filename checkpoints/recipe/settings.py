@@ -9,7 +9,7 @@ import yaml
 @dataclass(frozen=True)
 class Part:
     """A part of the corpus: `hours` spoken by `teacher`, `each` utterances a speaker; or the recordings under `files`.
-    `weight` is its share of what the codec hears; `lm: false` keeps it from the language model."""
+    `weight` is its share of what is learned; `lm: false` keeps it from the language model."""
 
     name: str
     teacher: str = ""

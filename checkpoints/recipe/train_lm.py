@@ -117,8 +117,8 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     training = settings.lm
     model = network(settings).to(device).train()
     mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=follow)
-    paths = [settings.work / "data" / f"{part.name}.codes.npz" for part in settings.parts if part.lm]
-    corpus = Corpus([path for path in paths if path.exists()], model.tokenizer, training.held_out_speakers)
+    parts = [(settings.work / "data" / f"{part.name}.codes.npz", part.weight) for part in settings.parts if part.lm]
+    corpus = Corpus([part for part in parts if part[0].exists()], model.tokenizer, training.held_out_speakers)
     optimizers = optimizers_of(model)
     kept = settings.work / "lm-state.pth"
     step = state.resume(kept, optimizers, device, model=model, mean=mean)

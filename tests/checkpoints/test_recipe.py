@@ -157,7 +157,7 @@ def test_the_codecs_training_form_computes_what_upstream_computes() -> None:
 def corpus(toy: Path, trained: Path) -> tuple[settings.Settings, Corpus]:
     chosen = settings.load(toy)
     tokenizer = train_lm.network(chosen).tokenizer
-    return chosen, Corpus([chosen.work / "data" / "tones.codes.npz"], tokenizer, 1)
+    return chosen, Corpus([(chosen.work / "data" / "tones.codes.npz", 1.0)], tokenizer, 1)
 
 
 def test_sequences_are_laid_out_as_upstreams_prompts(corpus: tuple[settings.Settings, Corpus]) -> None:
@@ -216,3 +216,23 @@ def test_guidance_is_nothing_for_heads_that_look_where_they_should() -> None:
     assert guidance(q, k, rows, spoken) < 1e-3
     assert guidance(q, k.roll(5, 2), rows, spoken) > 10
     assert guidance(q, k.roll(5, 2), torch.tensor([[3]]), spoken) == 0  # nothing is spoken there
+
+
+def test_parts_are_drawn_from_by_weight_and_each_keeps_a_speaker_from_training(tmp_path: Path, toy: Path) -> None:
+    chosen = settings.load(toy)
+    counts = {"small": 3, "large": 9}  # speakers of two utterances each
+    for name, count in counts.items():
+        np.savez(
+            tmp_path / name,
+            codes=np.zeros((2 * count, 8), np.uint16),
+            starts=np.arange(2 * count + 1),
+            speakers=np.array([f"{i // 2}" for i in range(2 * count)]),
+            texts=np.array([f"{name} {i // 2}" for i in range(2 * count)]),
+            ends=np.ones(2 * count * 8, np.float32),
+            characters=np.arange(2 * count + 1) * 8,
+        )
+    parts = [(tmp_path / "small.npz", 0.75), (tmp_path / "large.npz", 0.25)]
+    data = Corpus(parts, train_lm.network(chosen).tokenizer, 2)
+    assert [data.utterances[speaker[0]][0] for speaker in data.held_out] == ["small 0", "large 0"]
+    small = [data.utterances[speaker[0]][0].startswith("small") for speaker in data.speakers]
+    assert len(small) == 10 and data.shares[small].sum() == pytest.approx(0.75)

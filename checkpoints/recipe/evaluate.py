@@ -20,8 +20,8 @@ import soundfile
 import torch
 
 from checkpoints.recipe import judges, teachers
-from checkpoints.recipe.data import level, recording, trim
 from checkpoints.recipe.settings import Settings, load
+from checkpoints.recipe.sound import level, recording, trim
 from checkpoints.recipe.text import sentences
 from models.checkpoint import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder

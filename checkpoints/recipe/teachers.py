@@ -18,8 +18,9 @@ import soundfile
 import torch
 import torchaudio
 
-RATE = 16_000
-HIBARI_TICK = 0.0125  # seconds a frame of Hibari's spectrum
+from checkpoints.recipe.alignment import warp
+from checkpoints.recipe.sound import RATE, trim
+
 KOKORO_VOICES = ("jm_kumo", "jf_gongitsune", "jf_alpha", "jf_tebukuro", "jf_nezumi")
 FLITE_VOICES = ("slt", "rms", "awb")
 
@@ -93,13 +94,18 @@ def speak(speaker: Speaker, text: str, rng: random.Random) -> tuple[np.ndarray, 
     marks = character_marks(text, spoken)
     if speaker.teacher == "hibari":
         audio = say_hibari(speaker, spoken, rng)
-    elif speaker.teacher == "kokoro":
-        audio = say_kokoro(speaker, spoken)
-    else:
-        audio = say_flite(speaker, text)
+        return audio, marks * (len(audio) / RATE)
+    audio = say_kokoro(speaker, spoken) if speaker.teacher == "kokoro" else say_flite(speaker, text)
     if len(audio) < RATE // 4:
         raise ValueError(f"{speaker.teacher} said nothing for {text!r}")
-    return audio, marks * (len(audio) / RATE)
+    return audio, marks_in(audio, spoken, marks)
+
+
+def marks_in(audio: np.ndarray, spoken: str, marks: np.ndarray) -> np.ndarray:
+    """The second in `audio`, by another teacher, at which each character ends: warped from Hibari's own speech."""
+    plain = say_hibari(Speaker("plain", "hibari"), spoken, random.Random(0))
+    (known, before), (other, first) = trim(plain), trim(audio)
+    return (warp(marks * len(plain) - before, known, other) + first) / RATE
 
 
 def say_hibari(speaker: Speaker, spoken: str, rng: random.Random) -> np.ndarray:
@@ -161,8 +167,8 @@ def resample(audio: np.ndarray, rate: int, factor: float) -> np.ndarray:
 def character_marks(text: str, spoken: str) -> np.ndarray:
     """The share of the whole, in (0, 1], at which each character of `text` has been spoken `[characters]`.
 
-    Durations are Hibari's for the same phonemes, scaled to whatever teacher speaks. Words of the text and of the
-    phonemes match one to one; inside a word time is shared evenly. ValueError where they do not match."""
+    Durations are Hibari's for the phonemes. Words of the text and of the phonemes match one to one; inside a word time
+    is shared evenly. ValueError where they do not match."""
     model = hibari()
     known = [phone for phone in spoken if phone in model.vocab]
     feeds = {"ids": np.asarray([model.ids(spoken)], np.int64), "speed": np.ones(1, np.float32)}

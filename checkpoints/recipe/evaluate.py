@@ -38,7 +38,7 @@ Sample = tuple[np.ndarray, str]  # speech at 16 kHz, and its text
 def speakers(count: int) -> list[teachers.Speaker]:
     """Synthetic speakers that were never trained on: two of three are Hibari's, the others flite's."""
     kinds = itertools.cycle(("hibari", "hibari", "flite"))
-    return [teachers.draw_speaker(random.Random(SPEAKERS_FROM + i), next(kinds), i) for i in range(count)]
+    return [teachers.draw_speaker(random.Random(SPEAKERS_FROM + i), next(kinds), i // 3) for i in range(count)]
 
 
 def speech(speaker: teachers.Speaker, text: str) -> np.ndarray:
@@ -81,13 +81,13 @@ def misheard(settings: Settings, said: list[str], sounds: list[np.ndarray]) -> t
     return {name: round(rate, 3) for name, rate in rates.items()}, recognised
 
 
-def by_teacher(teachers_of: list[str], said: list[str], recognised: list[str]) -> dict[str, float]:
-    """Word error rate for the speakers of each teacher: one that fails as a reference hides among the others."""
+def by_voice(voices: list[str], said: list[str], recognised: list[str]) -> dict[str, float]:
+    """Word error rate after the references of each voice: one that fails hides among the others."""
     rates = {}
-    for teacher in sorted(set(teachers_of)):
-        chosen = [i for i, each in enumerate(teachers_of) if each == teacher]
+    for voice in sorted(set(voices)):
+        chosen = [i for i, each in enumerate(voices) if each == voice]
         rate, _ = judges.error_rates([said[i] for i in chosen], [recognised[i] for i in chosen])
-        rates[teacher] = round(rate, 3)
+        rates[voice] = round(rate, 3)
     return rates
 
 
@@ -126,12 +126,12 @@ def judge_voice(
     settings: Settings,
     url: str,
     references: list[Sample],
-    teachers_of: list[str],
+    voices: list[str],
     strangers: list[Sample],
     keep: Path | None,
 ) -> dict:
     """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for,
-    `teachers_of` who spoke the references."""
+    `voices` what those of the references are made from."""
     count = len(references)
     texts = held_out(settings)[:count]
     results: dict[str, dict] = {}
@@ -152,7 +152,7 @@ def judge_voice(
                 soundfile.write(keep / f"{kind}-{i:02}.wav", audio, judges.RATE)
             heard = [{"said": text, "heard": words} for text, words in zip(texts, recognised, strict=True)]
             (keep / f"{kind}.json").write_text(json.dumps(heard, indent=1))
-    results["cloned"]["wer_by_teacher"] = by_teacher(teachers_of, texts, recognised)
+    results["cloned"]["wer_by_voice"] = by_voice(voices, texts, recognised)
     own = [judges.speaker(audio) for audio in sounds]
     given, others = ([judges.speaker(audio) for audio, _ in each] for each in (references, strangers))
     pairs = [(float(own[i] @ given[i]), float(own[i] @ others[j])) for i, j in itertools.permutations(range(count), 2)]
@@ -186,5 +186,5 @@ if __name__ == "__main__":
     else:
         strangers = synthetic(chosen, count, first=count)
         samples = strangers if real is None else real
-        kinds = [speaker.teacher for speaker in speakers(count)] if real is None else ["recorded"] * len(real)
-        print(json.dumps(judge_voice(chosen, arguments.where, samples, kinds, strangers, arguments.keep), indent=1))
+        voices = [f"{each.teacher} {each.voice}" if real is None else "recorded" for each in speakers(len(samples))]
+        print(json.dumps(judge_voice(chosen, arguments.where, samples, voices, strangers, arguments.keep), indent=1))

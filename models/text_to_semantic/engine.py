@@ -52,7 +52,7 @@ class Engine:
         self._in_flight: deque[tuple[Readback, dict[int, Stream]]] = deque()
         self._active: set[int] = set()  # slots that the network would decode
         self._stopping = False
-        self._last_step = time.monotonic()
+        self._began: float | None = None  # when the thread last found something to do; None while it waits for that
         self.frames = self.steps = self.widest_batch = 0
         self.compiled = network.compiled
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
@@ -117,7 +117,8 @@ class Engine:
         """Raise NotReady if the thread died or has been stuck in a step."""
         if not self._thread.is_alive():
             raise NotReady("the text-to-semantic engine has stopped")
-        if self._work and time.monotonic() - self._last_step > STALLED_AFTER:
+        began = self._began
+        if began is not None and time.monotonic() - began > STALLED_AFTER:
             raise NotReady(f"the text-to-semantic engine has not finished a step in {STALLED_AFTER:.0f} s")
 
     def stats(self) -> dict[str, int]:
@@ -151,20 +152,22 @@ class Engine:
 
     def _run(self) -> None:
         while True:
+            self._began = None
             with self._wake:
                 while not (self._stopping or self._commands or self._has_work()):
                     self._wake.wait()
                 if self._stopping:
                     break
-                while self._commands:
-                    self._commands.popleft()()
-                admitted = self._admit()
+            self._began = time.monotonic()
             try:
+                with self._wake:
+                    while self._commands:
+                        self._commands.popleft()()
+                    admitted = self._admit()
                 self._step(admitted)
             except Exception as error:  # a broken step must reach its clients, not hang them
                 logger.exception("a step of the text-to-semantic engine failed")
                 self._fail_all(error)
-            self._last_step = time.monotonic()
         self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
 
     def _has_work(self) -> bool:
@@ -226,8 +229,14 @@ class Engine:
 
     def _keep_prefix(self, work: Work) -> None:
         key, length = work.prompt.prefix_key, work.prompt.prefix_length
-        if key is not None and self._prefixes.wants(key, length) and self._claims.fits(length):
+        if key is None or not self._prefixes.wants(key, length) or not self._claims.fits(length):
+            return
+        self._prefixes.shrink(self._prefixes.capacity - length)
+        try:
             self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, length), length)
+        except (RuntimeError, MemoryError):  # others took the GPU's memory: what only saves time must end no stream
+            logger.exception("a voice's prefix could not be kept: none is kept until there is memory again")
+            self._prefixes.shrink(0)
 
     def _launched(self, frames: Tensor, streams: dict[int, Stream]) -> None:
         """Count frames as generated as soon as they are under way, as pausing and limits must not lag behind;
@@ -266,7 +275,10 @@ class Engine:
     def _fail_all(self, error: Exception) -> None:
         self._in_flight.clear()
         for stream_id in list(self._work):
-            self._end(stream_id).deliver(error)
+            try:
+                self._end(stream_id).deliver(error)
+            except Exception:  # the others must hear of it all the same
+                logger.exception("a stream could not be told that it failed")
 
     def _end(self, stream_id: str) -> Work:
         """Forget a stream in whatever state it is, and free its slot."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import traceback
 from collections.abc import Callable
 
 import torch
@@ -95,7 +96,8 @@ def make_network(
         try:
             network.compile()
         except Exception as error:  # compilers fail in many ways, and in none of them must the server
-            logger.warning("text_to_semantic runs without torch.compile, which failed: %s", str(error).splitlines()[0])
+            reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+            logger.warning("text_to_semantic runs without torch.compile, which failed: %s", reason)
     return network
 
 

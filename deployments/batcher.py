@@ -47,7 +47,7 @@ class Batcher(Generic[Item, Result]):
         """Run anything on the batcher's thread, after the call under way."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
-    def later(self, function: Callable[[], None]) -> None:
+    def later(self, function: Callable[[], object]) -> None:
         """As `run`, without waiting for it."""
         self._thread.submit(function)
 

@@ -43,6 +43,7 @@ class VQDecoder:
         """
         blocks = self._generate.remote(stream_id, prompt)
         stream, codebooks, widths, seconds = None, 0, [], 0.0
+        opened: list[Stream] = []  # by the batcher's thread, which may have done so when the client has just left
         try:
             async for block in blocks:
                 if isinstance(block, Origin):
@@ -55,7 +56,8 @@ class VQDecoder:
                     continue
                 began = time.perf_counter()
                 if stream is None:
-                    stream = await self._decode.run(self._network.open)
+                    await self._decode.run(lambda: opened.append(self._network.open()))
+                    stream = opened[0]
                     self._open += 1
                 pcm, width = await self._decode((stream, block))
                 seconds += time.perf_counter() - began
@@ -64,9 +66,8 @@ class VQDecoder:
                 yield pcm
         finally:
             blocks.cancel()
-            if stream is not None:
-                self._open -= 1
-                self._decode.later(stream.close)
+            self._open -= stream is not None
+            self._decode.later(lambda: [each.close() for each in opened])
 
     def _decode_batch(self, batch: list[tuple[Stream, np.ndarray]]) -> list[tuple[np.ndarray, int]]:
         """PCM of each block, and how many were decoded together."""

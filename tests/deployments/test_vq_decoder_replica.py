@@ -1,0 +1,66 @@
+"""The decoder's replica, with the real codec and codes from a stand-in for text-to-semantic."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cluster.hardware import detect
+from cluster.plan import Plan, PlanOptions, make
+from deployments.vq_decoder import VQDecoder
+from models.types import Prompt
+from tests.graph import eventually
+
+
+class Codes:
+    """A handle whose stream is one block of four frames."""
+
+    def options(self, **options: object) -> Codes:
+        return self
+
+    @property
+    def generate(self) -> Codes:
+        return self
+
+    def remote(self, stream_id: str, prompt: Prompt) -> Codes:
+        return self
+
+    async def __aiter__(self) -> AsyncGenerator[np.ndarray, None]:
+        yield np.zeros((4, 4), np.int16)
+
+    def cancel(self) -> None: ...
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make([detect()], PlanOptions("cpu"))
+
+
+async def test_a_client_that_leaves_while_its_stream_opens_takes_no_row_along(tiny: Path, plan: Plan) -> None:
+    decoder = VQDecoder(str(tiny), plan, 1, Codes(), None)
+    opening, go_on = threading.Event(), threading.Event()
+    open_stream = decoder._network.open
+
+    def slowly() -> object:
+        opening.set()
+        go_on.wait(30)
+        return open_stream()
+
+    decoder._network.open = slowly
+    for _ in range(2):  # of one row
+        opening.clear()
+        go_on.clear()
+        leaving = asyncio.ensure_future(anext(decoder.stream("a", Prompt("x"))))
+        await asyncio.to_thread(opening.wait, 30)
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        go_on.set()
+    decoder._network.open = open_stream
+    heard = [block async for block in decoder.stream("b", Prompt("x"))]
+    assert len(heard) == 1 and len(heard[0]) > 0
+    assert eventually(decoder._load, lambda load: load.slots_used == 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Iterable
 from urllib.request import ProxyHandler, build_opener
 
@@ -17,12 +16,14 @@ import ray
 from prometheus_client import Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deployments.shared_answer import SharedAnswer
 from models.types import NotReady
 
 log = logging.getLogger(__name__)
 
 ASK_EVERY = 1.0  # seconds; an agent takes a tenth of a second to write all that it has
-ANSWER_WITHIN = 3.0  # seconds
+ANSWER_WITHIN = 3.0  # seconds, of an agent
+SCRAPED_WITHIN = 8.0  # seconds, of all of it; Prometheus gives up after 10
 PREFIX = "ray_"  # Ray's, before every name
 OURS = tuple(f"{start}{PREFIX}shoal_" for start in ("", "# HELP ", "# TYPE "))
 # What Ray and OpenTelemetry add to every series, and tells nothing that `replica` does not.
@@ -36,23 +37,21 @@ class Scraper:
 
     def __init__(self, application: str) -> None:
         self._application = application
-        self._lock = asyncio.Lock()
-        self._asked = -ASK_EVERY
-        self._text = b""
+        self._text = SharedAnswer(self._scrape, ASK_EVERY, SCRAPED_WITHIN)
 
     async def text(self) -> bytes:
-        """In Prometheus's text format. Raises NotReady when no agent answers."""
-        async with self._lock:
-            if time.monotonic() - self._asked >= ASK_EVERY:
-                answers = await asyncio.gather(*map(_ask, await asyncio.to_thread(_agents)))
-                texts = [answer for answer in answers if answer is not None]
-                if not texts:
-                    raise NotReady(
-                        "No metrics agent of Ray answers: is ray[default] installed, and metrics collection on?"
-                    )
-                self._text = await asyncio.to_thread(join, texts, self._application)
-                self._asked = time.monotonic()
-            return self._text
+        """In Prometheus's text format. Raises NotReady when no agent answers, or Ray does not say where they are."""
+        try:
+            return await self._text.get()
+        except TimeoutError:
+            raise NotReady("Ray does not answer: the cluster's head may be restarting.") from None
+
+    async def _scrape(self) -> bytes:
+        answers = await asyncio.gather(*map(_ask, await asyncio.to_thread(_agents)))
+        texts = [answer for answer in answers if answer is not None]
+        if not texts:
+            raise NotReady("No metrics agent of Ray answers: is ray[default] installed, and metrics collection on?")
+        return await asyncio.to_thread(join, texts, self._application)
 
 
 def _agents() -> list[str]:

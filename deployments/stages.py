@@ -53,7 +53,8 @@ class RayStages:
 
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
-            codes, notes = await self._encode.remote(audio)
+            async with asyncio.timeout(STARTED_WITHIN):
+                codes, notes = await self._encode.remote(audio)
         return EncodedAudio(codes, notes)
 
     def wake(self) -> None:

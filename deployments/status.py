@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from dataclasses import dataclass
 
 from ray import serve
 from ray.serve.schema import DeploymentStatusOverview
 
 from cluster.pools import Pools
+from deployments.shared_answer import SharedAnswer
 
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
+ANSWER_WITHIN = 2.0  # seconds; after that what was last known holds, as it does while the head of a cluster is away
 
 # What the model repository calls a model, and what Ray calls its deployment.
 DEPLOYMENTS = {"reference_encoder": "ReferenceEncoder", "text_to_semantic": "TextToSemantic", "vq_decoder": "VQDecoder"}
@@ -36,7 +38,7 @@ class GraphStatus:
 
     def __init__(self, application: str, pools: Pools) -> None:
         self._application, self._plans = application, pools
-        self._asked = -ASK_EVERY
+        self._status = SharedAnswer(lambda: asyncio.to_thread(serve.status), ASK_EVERY, ANSWER_WITHIN)
         self._deployments: dict[str, DeploymentStatusOverview] = {}
 
     async def ready(self) -> dict[str, bool]:
@@ -74,7 +76,5 @@ class GraphStatus:
         return found.replica_states.get("RUNNING", 0) if found else 0
 
     async def _ask_serve(self) -> None:
-        if time.monotonic() - self._asked >= ASK_EVERY:
-            status = await asyncio.to_thread(serve.status)
-            self._deployments = status.applications[self._application].deployments
-            self._asked = time.monotonic()
+        with contextlib.suppress(TimeoutError):
+            self._deployments = (await self._status.get()).applications[self._application].deployments

@@ -61,7 +61,7 @@ class VoiceLibrary:
         self._write(f"{self._folder(voice)}/audio", audio)
         try:
             self._create(voice)
-        except InvalidRequest:
+        except Exception:
             self._remove(self._folder(voice))
             raise
         return voice
@@ -142,8 +142,8 @@ class VoiceLibrary:
             raise _taken(voice_id)
 
     def _create(self, voice: Voice) -> None:
-        """Writes the manifest. A local file system lets only one of two simultaneous callers have the id; elsewhere the
-        last one has it."""
+        """Writes the manifest. A file system with hard links lets only one of two simultaneous callers have the id;
+        elsewhere the last one has it."""
         path, data = self._manifest(voice.id), json.dumps(asdict(voice)).encode()
         if not isinstance(self._fs, LocalFileSystem):
             return self._write(path, data)
@@ -153,6 +153,8 @@ class VoiceLibrary:
             os.link(temporary, path)
         except FileExistsError:
             raise _taken(voice.id) from None
+        except OSError:  # a share without hard links, as SMB may be
+            self._write(path, data)
         finally:
             self._fs.rm_file(temporary)
 

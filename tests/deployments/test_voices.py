@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -157,6 +159,19 @@ def test_unreadable_files_are_not_voices(tmp_path):
     next(tmp_path.rglob("codes-*.npy")).write_bytes(b"\x93NUMPY")
     assert library.list() == [voice]
     assert library.codes(voice, "codec") is None
+
+
+def test_a_share_without_hard_links_takes_voices(tmp_path, monkeypatch):
+    def refused(source: str, target: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    library = VoiceLibrary(str(tmp_path))
+    assert library.add("june", AUDIO, "Bonjour") == library.get("june")
+    assert library.rename("june", "july").id == "july"
+    assert [voice.id for voice in library.list()] == ["july"]
+    with pytest.raises(InvalidRequest):
+        library.add("july", AUDIO, "Bonjour")
 
 
 def test_of_many_simultaneous_callers_one_gets_the_id(tmp_path):

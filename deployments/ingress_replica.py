@@ -87,6 +87,7 @@ class Ingress:
             self._pipeline.limits,
             body_bytes=limits.body_mb * 2**20,
             text_chars=limits.text_chars,
+            lead_seconds=limits.lead_seconds,
             references=limits.references,
         )
 

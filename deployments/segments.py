@@ -14,11 +14,12 @@ from models.types import EncodedReference, Prompt, Sampling, SynthesisRequest, U
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may ask for. `tier_text_chars` is where `on_long_text=truncate` cuts; `segments_ahead` segments
-    of a text run side by side, each of at most `segment_chars` and at most `lead_blocks` PCM blocks ahead of its
-    listener."""
+    of a text run side by side, each of at most `segment_chars` and at most `lead_blocks` PCM blocks ahead of what was
+    sent; of a stream at most `lead_seconds` more is sent than could have been played."""
 
     body_bytes: int = 64 * 2**20
     text_chars: int = 50_000
+    lead_seconds: float = 600.0
     tier: str = "unknown"
     tier_text_chars: int = 1000
     references: int = 16

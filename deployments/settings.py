@@ -33,6 +33,7 @@ class LimitSettings(_Strict):
     body_mb: Annotated[int, Field(ge=1)] = 64
     text_chars: Annotated[int, Field(ge=1)] = 50_000
     references: Annotated[int, Field(ge=1)] = 16
+    lead_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 600.0
 
 
 class AutoscalingSettings(_Strict):

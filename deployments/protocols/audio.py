@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -38,9 +40,10 @@ async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: f
     headers = {"Content-Disposition": f"attachment; filename=audio.{synthesis.format}", **speech.headers}
     if synthesis.format == "pcm":
         headers["X-Sample-Rate"] = str(synthesis.sample_rate or speech.sample_rate)
-    body = encoded(speech, container, volume_db)
     if synthesis.streaming:
+        body = encoded(speech, container, volume_db, request.app.state.pipeline.limits.lead_seconds)
         return SpeechStream(body, speech, headers, container.media_type)
+    body = encoded(speech, container, volume_db)
     return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
 
 
@@ -58,13 +61,17 @@ async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, 
     return await pipeline.open(synthesis), container
 
 
-async def encoded(speech: Speech, container: ContainerEncoder, volume_db: float = 0.0) -> AsyncGenerator[bytes, None]:
-    """The container's bytes, none empty."""
-    gain = 10 ** (volume_db / 20)
+async def encoded(
+    speech: Speech, container: ContainerEncoder, volume_db: float = 0.0, lead: float = math.inf
+) -> AsyncGenerator[bytes, None]:
+    """The container's bytes, none empty, at most `lead` seconds of sound before they are played. Ray Serve takes all
+    that it is given and keeps it for a client that does not read: nothing else holds such a stream back."""
+    gain, began = 10 ** (volume_db / 20), time.monotonic()
     async with aclosing(speech.blocks()) as blocks:
         async for block in blocks:
             if part := container.feed(block * gain if volume_db else block):
                 yield part
-            await asyncio.sleep(0)
+            played = time.monotonic() - began
+            await asyncio.sleep(max(0.0, speech.samples / speech.sample_rate - lead - played))
     if rest := container.finish():
         yield rest

@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deployments.containers import ContainerEncoder
 from deployments.pipeline import Speech
 from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream, encoded, respond, start
@@ -75,15 +74,17 @@ async def speech(request: Request) -> Response:
 
 async def _events(request: Request, synthesis: SynthesisRequest) -> Response:
     speech, container = await start(request, synthesis)
-    body = _event_lines(speech, container, len(synthesis.text), request.app.state.pipeline.stages.frame_rate)
+    pipeline = request.app.state.pipeline
+    parts = encoded(speech, container, lead=pipeline.limits.lead_seconds)
+    body = _event_lines(speech, parts, len(synthesis.text), pipeline.stages.frame_rate)
     return SpeechStream(body, speech, speech.headers, "text/event-stream")
 
 
 async def _event_lines(
-    speech: Speech, container: ContainerEncoder, characters: int, frame_rate: float
+    speech: Speech, parts: AsyncGenerator[bytes, None], characters: int, frame_rate: float
 ) -> AsyncGenerator[bytes, None]:
     """`usage` counts what there is to count here: characters in, frames of codes out."""
-    async for part in encoded(speech, container):
+    async for part in parts:
         yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
     frames = round(speech.samples / speech.sample_rate * frame_rate)
     usage = {"input_tokens": characters, "output_tokens": frames, "total_tokens": characters + frames}

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from deployments.containers import encoder
+from deployments.protocols import audio
 from deployments.segments import Limits
 from models.types import Busy, NotReady
 from tests.deployments.fakes import FakeStages, make_app, recording, serving
@@ -84,6 +87,32 @@ def test_a_client_that_stops_reading_does_not_make_the_stages_run_on(live: str, 
             time.sleep(0.2)
             assert before < 2000
     until(lambda: stages.active == 0)
+
+
+async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(monkeypatch: pytest.MonkeyPatch):
+    """Under Ray Serve no client that stops reading is felt: the proxy takes everything."""
+    now, slept = [0.0], []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(audio.asyncio, "sleep", sleep)
+    monkeypatch.setattr(audio.time, "monotonic", lambda: now[0])
+
+    class Speech:
+        sample_rate, samples = 1000, 0
+
+        async def blocks(self):
+            for _ in range(10):
+                self.samples += 1000
+                yield np.zeros(1000, np.float32)
+
+    parts = [part async for part in audio.encoded(Speech(), encoder("pcm", 1000, streaming=True), lead=3.0)]
+    assert len(parts) == 10 and slept == [0.0] * 3 + [1.0] * 7
+    slept.clear()
+    assert [part async for part in audio.encoded(Speech(), encoder("pcm", 1000, streaming=True))]
+    assert not any(slept), "a whole file waits for nobody"
 
 
 async def test_cancelling_the_handler_stops_the_work(stages: FakeStages, tmp_path: Path, caplog):

@@ -41,7 +41,10 @@ def chain(modules: nn.Sequential, x: Tensor) -> Tensor:
 def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
     stride, dilation = conv.stride[0], conv.dilation[0]
     x = F.pad(x, ((conv.kernel_size[0] - 1) * dilation + 1 - stride, 0))
-    return F.conv2d(x, conv.weight[:, :, None], conv.bias, (1, stride), 0, (1, dilation), conv.groups)
+    # oneDNN with AMX gets bf16 of 16 channels with a stride wrong, by as much as the result (torch 2.11).
+    with torch.autocast(x.device.type, enabled=stride == 1 and torch.is_autocast_enabled(x.device.type)):
+        x = x if stride == 1 else x.float()
+        return F.conv2d(x, conv.weight[:, :, None], conv.bias, (1, stride), 0, (1, dilation), conv.groups)
 
 
 def upsample(conv: nn.ConvTranspose1d, x: Tensor) -> Tensor:

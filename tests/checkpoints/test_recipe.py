@@ -151,6 +151,11 @@ def test_the_codecs_training_form_computes_what_upstream_computes() -> None:
         torch.testing.assert_close(codec_network.run(codec.encoder, codec_network.last(audio))[:, :, 0], latents)
         sound = codec_network.run(codec.decoder, codec_network.last(latents))[:, :, 0]
         torch.testing.assert_close(sound, codec.decoder(latents))
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = codec_network.run(codec.encoder, codec_network.last(audio))[:, :, 0].float()
+            heard = codec_network.run(codec.decoder, codec_network.last(latents))[:, :, 0].float()
+    for found, exact in ((rounded, latents), (heard, sound)):
+        assert (found - exact).norm() < 0.05 * exact.norm(), "bf16 may round, not compute something else"
 
 
 @pytest.fixture

@@ -49,13 +49,12 @@ class CsvLog:
         check_folder(folder)
         self._stem, self._columns = folder / f"{kind}_{tier}_{time.strftime('%Y%m%d-%H%M%S')}", columns
         self._rows: SimpleQueue[Mapping[str, Value] | None] = SimpleQueue()
-        self._failed = False
         self._thread = threading.Thread(target=self._run, name=f"csv-{kind}", daemon=True)
         self._thread.start()
 
     def write(self, row: Mapping[str, Value]) -> None:
         """Returns at once; the row is on disk a moment later, or lost when the disk has failed."""
-        if not self._failed:
+        if self._thread.is_alive():  # rows without a writer would fill the memory
             self._rows.put(row)
 
     def close(self) -> None:
@@ -73,7 +72,6 @@ class CsvLog:
                 csv.writer(file).writerow([_cell(row[column]) for column in self._columns])
                 file.flush()
         except OSError as error:  # a full disk must not stop the speech
-            self._failed = True  # rows without a writer would fill the memory
             log.error("no more rows are written to %s*.csv: %s", self._stem, error)
         finally:
             if file is not None:

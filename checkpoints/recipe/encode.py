@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from checkpoints.recipe.settings import Part, Settings, load
+from checkpoints.recipe.sound import RATE
 from models.checkpoint import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 
-RATE = 16_000
 BATCH = 16  # utterances encoded together
 
 

@@ -231,9 +231,8 @@ class Engine:
         key, length = work.prompt.prefix_key, work.prompt.prefix_length
         if key is None or not self._prefixes.wants(key, length) or not self._claims.fits(length):
             return
-        self._prefixes.shrink(self._prefixes.capacity - length)
         try:
-            self._prefixes.put(key, self._network.copy_prefix(work.stream.slot, length), length)
+            self._prefixes.keep(key, length, lambda: self._network.copy_prefix(work.stream.slot, length))
         except (RuntimeError, MemoryError):  # others took the GPU's memory: what only saves time must end no stream
             logger.exception("a voice's prefix could not be kept: none is kept until there is memory again")
             self._prefixes.shrink(0)

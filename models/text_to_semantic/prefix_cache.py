@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 Prefix = Any  # whatever a network's copy_prefix gives and its restore_prefix takes
@@ -36,11 +37,11 @@ class PrefixCache:
         """Whether a prefix is not here and could be."""
         return key not in self._entries and positions <= self.capacity
 
-    def put(self, key: str, prefix: Prefix, positions: int) -> None:
-        """Keep a prefix that is wanted, dropping the least recently used beyond the capacity."""
-        self._entries[key] = prefix, positions
+    def keep(self, key: str, positions: int, copy: Callable[[], Prefix]) -> None:
+        """Keep a prefix that is wanted; what was used least recently goes before `copy` takes memory for it."""
+        self.shrink(self.capacity - positions)
+        self._entries[key] = copy(), positions
         self.positions += positions
-        self.shrink(self.capacity)
 
     def shrink(self, positions: int) -> None:
         """Drop the least recently used voices until at most `positions` are left."""

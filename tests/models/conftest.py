@@ -1,0 +1,49 @@
+"""Engines on a tiny checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.engine import Engine
+from models.text_to_semantic.network import Network
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.scheduler import Scheduler
+
+LEAD = 10_000
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny: Path) -> PromptEncoder:
+    return PromptEncoder(tiny, 4)
+
+
+@pytest.fixture
+def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
+    engines = []
+
+    def make(
+        slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none", path: Path = tiny
+    ) -> Engine:
+        checkpoint = Checkpoint(path)
+        network = Network(
+            checkpoint.language_model_config,
+            checkpoint.language_model_tensors(),
+            encoder.ids,
+            slots=slots,
+            positions=400,
+            quantization=quantization,
+        )
+        engine = Engine(
+            network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0), PrefixCache(200)
+        )
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.stop()

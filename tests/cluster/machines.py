@@ -1,12 +1,14 @@
-"""The machine profiles of profiles/, by name; a folder is a cluster."""
+"""The machine profiles of profiles/, by name (a folder is a cluster), and options that concern one stage."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from cluster.footprints import Footprints
+from cluster.plan import PlanOptions
 from cluster.profile import HardwareProfile
 
+LM, ENCODER, DECODER = "text_to_semantic", "reference_encoder", "vq_decoder"
 PROFILES = Path(__file__).parent / "profiles"
 NAMES = sorted(path.stem for path in PROFILES.iterdir())
 SMALL = Footprints(20_000_000, 5_000_000, 10_000_000, 10_000_000, 4096, encoder_values_per_slot=1_000_000)
@@ -21,3 +23,7 @@ def machines(name: str) -> list[HardwareProfile]:
 def machine(name: str) -> HardwareProfile:
     (only,) = machines(name)
     return only
+
+
+def override(stage: str, **fields: object) -> PlanOptions:
+    return PlanOptions(stages={stage: fields})

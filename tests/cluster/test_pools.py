@@ -9,13 +9,11 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import NAMES, SMALL, machine, machines
+from machines import DECODER, ENCODER, LM, NAMES, SMALL, machine, machines
 
 from cluster import shares
 from cluster.plan import PlanError, PlanOptions, make
 from cluster.pools import PoolOptions, device_of, plan
-
-LM, ENCODER, DECODER = "text_to_semantic", "reference_encoder", "vq_decoder"
 
 
 def test_an_accelerator_gets_a_cpu_pool_that_stands_by() -> None:

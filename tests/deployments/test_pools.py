@@ -17,11 +17,10 @@ from deployments import pools as module
 from deployments.pipeline import Pipeline, Pool
 from deployments.pools import PoolRouter
 from deployments.segments import Limits
-from deployments.settings import read
 from deployments.stats import MachineLoad
 from deployments.status import PoolStatus
 from deployments.voices import VoiceLibrary
-from models.types import Busy, InvalidRequest, NotReady, OutOfMemory, SettingsError, SynthesisRequest
+from models.types import Busy, InvalidRequest, NotReady, OutOfMemory, SynthesisRequest
 from tests.deployments.fakes import FakeStages
 
 QUIET = Load(10, 40, 8 * 10**9, (GpuLoad(0, 10, 10, None),), None, None)
@@ -282,34 +281,3 @@ async def test_one_pool_asks_nobody(tmp_path: Path) -> None:
         await one.speaker("cuda")
     await asyncio.sleep(0)
     assert one.machine.looks == 0
-
-
-HALF = {"leave_above": 50, "return_below": 40}
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"pools": {"fast": {}}}, "pools.fast: give it a device: cpu, cuda, mps"),
-        ({"pools": {"cpu": {"device": "cuda"}}}, "pools.cpu: its device is cuda: name it otherwise"),
-        ({"pools": {"a b": {"device": "cpu"}}}, "pools.a b: a pool's name is of small letters, digits and dashes"),
-        ({"pools": {"auto": {"device": "cpu"}}}, "pools.auto: give it"),
-        ({"pools": {"cpu": {"stage": {}}}}, "unknown key 'pools.cpu.stage'; did you mean 'stages'"),
-        ({"pools": {"cpu": {}, "cuda": {}}, "device": "cpu"}, "pools.cuda: its device is cuda, but device cpu is a"),
-        ({"balance": {"gpu": HALF}}, "unknown key 'balance.gpu'; did you mean 'cpu'"),
-        ({"balance": {"ram": {"leave_above": 40, "return_below": 50}}}, "return_below 50 must be under leave_above 40"),
-        ({"balance": {"ram": HALF | {"leave_above": 120}}}, "balance.ram.leave_above: .*100, got 120"),
-        ({"balance": {"ram": {"leave_above": 40}}}, "balance.ram.return_below: Field required"),
-        ({"pools": {"cpu": {"balance": {"cpu": HALF | {"leave": 1}}}}}, "did you mean 'leave_above'"),
-    ],
-)
-def test_impossible_settings_are_refused(given: dict, message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        read(given, {})
-
-
-def test_a_pools_own_thresholds_come_before_the_applications() -> None:
-    settings = read({"pools": {"cuda": {}, "cpu": {"balance": {"cpu": HALF}}}, "balance": {"gpu_busy": HALF}}, {})
-    assert settings.thresholds("cuda").gpu_busy.leave_above == 50
-    assert settings.thresholds("cpu").cpu.leave_above == 50
-    assert settings.thresholds("cpu").gpu_busy.leave_above == 85

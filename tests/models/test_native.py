@@ -280,7 +280,8 @@ def test_memory_stays_flat_over_a_thousand_frames() -> None:
 
 def test_an_engine_runs_on_it(tiny: Path) -> None:
     from models.checkpoint import Checkpoint
-    from tests.models.test_engine import Client, prompts
+    from tests.models.engine_client import Client
+    from tests.models.test_engine import prompts
 
     checkpoint, encoder = Checkpoint(tiny), PromptEncoder(tiny, 4)
 

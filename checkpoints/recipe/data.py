@@ -43,7 +43,9 @@ def render_spoken(part: Part, texts: list[str], directory: Path) -> None:
     supply, number, samples, started = iter(texts * 20), 0, 0, time.monotonic()
     with writing(directory, part.name) as (pcm, index):
         while samples < part.hours * 3600 * RATE:
-            speaker = teachers.draw_speaker(rng, part.teacher, number)
+            speaker = teachers.draw_speaker(rng, part.teacher, number, part.voice)
+            if part.alone:
+                speaker = teachers.Speaker(part.name, part.teacher, speaker.voice)
             number += 1
             for _ in range(part.each):
                 text = " ".join(next(supply) for _ in range(rng.choices((1, 2, 3), (8, 1, 1))[0]))

@@ -3,11 +3,14 @@
 A sequence is filled with utterances until no further one fits, so every utterance but the first is learned with others
 of its speaker before it: what a reference is at inference. Shapes never change, so the compiled step compiles once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from fish_speech.tokenizer import FishTokenizer
+
+from checkpoints.recipe.settings import Part
 
 SPEAKER = "<|speaker:0|>"
 
@@ -24,27 +27,33 @@ class Batch:
 
 
 class Corpus:
-    """The encoded parts of the corpus, by speaker: `parts` are their files and how often each is drawn from. The
-    speakers kept from training are the first of every part in turn."""
+    """The encoded `parts` of the corpus in `directory`, by speaker, each drawn from as often as its weight says. The
+    speakers kept from training are the first of every part in turn.
 
-    def __init__(self, parts: list[tuple[Path, float]], tokenizer: FishTokenizer, held_out_speakers: int):
+    Where a part is of the voice that speaks alone, only its speaker learns the first utterance of a sequence: without
+    a reference the model then has one voice, not any of thousands, of which some are hard to understand."""
+
+    def __init__(self, directory: Path, parts: Iterable[Part], tokenizer: FishTokenizer, held_out_speakers: int):
         self.first_code = tokenizer.semantic_begin_id
         self.begin, self.end = tokenizer.get_token_id("<|interleave|>"), tokenizer.get_token_id("<|im_end|>")
         self.speaker = np.array(tokenizer.encode(SPEAKER))
-        self.utterances, by_part, weights = [], [], []
-        for path, weight in parts:
-            part, by_speaker = np.load(path), {}
-            codes, starts, ends, characters = part["codes"], part["starts"], part["ends"], part["characters"]
-            for i, (speaker, text) in enumerate(zip(part["speakers"].tolist(), part["texts"].tolist(), strict=True)):
+        parts = [part for part in parts if part.lm and (directory / f"{part.name}.codes.npz").exists()]
+        self.utterances, by_part = [], []
+        for part in parts:
+            saved, by_speaker = np.load(directory / f"{part.name}.codes.npz"), {}
+            codes, starts, ends, characters = (saved[name] for name in ("codes", "starts", "ends", "characters"))
+            for i, (speaker, text) in enumerate(zip(saved["speakers"].tolist(), saved["texts"].tolist(), strict=True)):
                 by_speaker.setdefault(speaker, []).append(len(self.utterances))
                 item = (text, codes[starts[i] : starts[i + 1]], ends[characters[i] : characters[i + 1]])
                 self.utterances.append(item)
             by_part.append(list(by_speaker.values()))
-            weights.append(weight)
-        self.held_out = [by_part[i % len(by_part)].pop(0) for i in range(held_out_speakers)]
+        many = [speakers for part, speakers in zip(parts, by_part, strict=True) if not part.alone]
+        self.held_out = [many[i % len(many)].pop(0) for i in range(held_out_speakers)]
         self.speakers = [speaker for speakers in by_part for speaker in speakers]
+        speaks_alone = [part.alone or len(many) == len(parts) for part in parts]
+        self.speaks_alone = np.repeat(speaks_alone, [len(speakers) for speakers in by_part])
         sizes = [np.array([len(speaker) for speaker in speakers], float) for speakers in by_part]
-        shares = np.concatenate([weight * size / size.sum() for weight, size in zip(weights, sizes, strict=True)])
+        shares = np.concatenate([part.weight * size / size.sum() for part, size in zip(parts, sizes, strict=True)])
         self.shares = shares / shares.sum()
 
     def segment(self, utterance: int) -> tuple[np.ndarray, np.ndarray]:
@@ -83,4 +92,11 @@ class Corpus:
     def draw(self, rng: np.random.Generator, batch: int, length: int) -> Batch:
         speakers = rng.choice(len(self.speakers), batch, p=self.shares)
         rows = [self.sequence(rng.permutation(self.speakers[speaker])[:12].tolist(), length) for speaker in speakers]
-        return Batch(*(np.stack(part) for part in zip(*rows, strict=True)))
+        values, spoken, wanted = (np.stack(part) for part in zip(*rows, strict=True))
+        for row in np.flatnonzero(~self.speaks_alone[speakers]):
+            wanted[row, : self.first_end(values[row])] = False
+        return Batch(values, spoken, wanted)
+
+    def first_end(self, values: np.ndarray) -> int:
+        """Where the first utterance of a sequence ends."""
+        return np.flatnonzero(values[0] == self.end)[0]

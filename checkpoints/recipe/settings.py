@@ -8,17 +8,21 @@ import yaml
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the corpus: `hours` spoken by `teacher`, `each` utterances a speaker; or the recordings under `files`.
-    `weight` is its share of what is learned; `lm: false` keeps it from the language model."""
+    """A part of the corpus: `hours` spoken by `teacher`, `each` utterances a speaker, with its `voice` or with all in
+    turn; or the recordings under `files`.
+    `weight` is its share of what is learned; `lm: false` keeps it from the language model. `alone: true` makes its one
+    speaker, the teacher as it is, the voice that speaks without a reference."""
 
     name: str
     teacher: str = ""
+    voice: str = ""
     hours: float = 0.0
     each: int = 0
     seed: int = 0
     files: str = ""
     weight: float = 0.0
     lm: bool = True
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,9 @@ class Speaker:
     mix: tuple[float, ...] = ()
 
 
-def draw_speaker(rng: random.Random, teacher: str, number: int) -> Speaker:
-    """A speaker drawn at random. Low pitches get longer vocal tracts, as people do."""
+def draw_speaker(rng: random.Random, teacher: str, number: int, voice: str = "") -> Speaker:
+    """A speaker drawn at random, with a teacher's `voice` or with all of them in turn. Low pitches get longer vocal
+    tracts, as people do."""
     name = f"{teacher}-{number}"
     if teacher == "hibari":
         pitch = 2 ** rng.uniform(-1.15, 0.35)
@@ -57,7 +58,8 @@ def draw_speaker(rng: random.Random, teacher: str, number: int) -> Speaker:
         return Speaker(
             name, teacher, speed=rng.uniform(0.9, 1.1), pitch=rng.uniform(0.94, 1.06), mix=tuple(map(float, weights))
         )
-    return Speaker(name, teacher, FLITE_VOICES[number % len(FLITE_VOICES)], pitch=rng.uniform(0.85, 1.15))
+    voice = voice or FLITE_VOICES[number % len(FLITE_VOICES)]
+    return Speaker(name, teacher, voice, pitch=rng.uniform(0.85, 1.15))
 
 
 @functools.cache

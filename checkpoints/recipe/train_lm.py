@@ -96,7 +96,7 @@ def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: 
                 corpus.utterances[utterance] = (corpus.utterances[other][0], *kept[1:])
             values, spoken, wanted = corpus.sequence([reference, utterance], settings.lm.phases[-1].length)
             corpus.utterances[utterance] = kept
-            wanted[: np.flatnonzero(values[0] == corpus.end)[0] + 1] = False  # only the second utterance counts
+            wanted[: corpus.first_end(values) + 1] = False  # only the second utterance counts
             rows.append((values, spoken, wanted))
         batch = Batch(*(np.stack(part) for part in zip(*rows, strict=True)))
         parts = [part.to(device) for part in prepare(batch, model, settings.lm, 0.0, 0)]
@@ -117,8 +117,7 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     training = settings.lm
     model = network(settings).to(device).train()
     mean = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=follow)
-    parts = [(settings.work / "data" / f"{part.name}.codes.npz", part.weight) for part in settings.parts if part.lm]
-    corpus = Corpus([part for part in parts if part[0].exists()], model.tokenizer, training.held_out_speakers)
+    corpus = Corpus(settings.work / "data", settings.parts, model.tokenizer, training.held_out_speakers)
     optimizers = optimizers_of(model)
     kept = settings.work / "lm-state.pth"
     step = state.resume(kept, optimizers, device, model=model, mean=mean)

@@ -162,7 +162,7 @@ def test_the_codecs_training_form_computes_what_upstream_computes() -> None:
 def corpus(toy: Path, trained: Path) -> tuple[settings.Settings, Corpus]:
     chosen = settings.load(toy)
     tokenizer = train_lm.network(chosen).tokenizer
-    return chosen, Corpus([(chosen.work / "data" / "tones.codes.npz", 1.0)], tokenizer, 1)
+    return chosen, Corpus(chosen.work / "data", chosen.parts, tokenizer, 1)
 
 
 def test_sequences_are_laid_out_as_upstreams_prompts(corpus: tuple[settings.Settings, Corpus]) -> None:
@@ -223,12 +223,12 @@ def test_guidance_is_nothing_for_heads_that_look_where_they_should() -> None:
     assert guidance(q, k.roll(5, 2), torch.tensor([[3]]), spoken) == 0  # nothing is spoken there
 
 
-def test_parts_are_drawn_from_by_weight_and_each_keeps_a_speaker_from_training(tmp_path: Path, toy: Path) -> None:
+def test_parts_are_drawn_from_by_weight_keep_a_speaker_each_and_one_speaks_alone(tmp_path: Path, toy: Path) -> None:
     chosen = settings.load(toy)
-    counts = {"small": 3, "large": 9}  # speakers of two utterances each
+    counts = {"small": 3, "large": 9, "plain": 1}  # speakers of two utterances each
     for name, count in counts.items():
         np.savez(
-            tmp_path / name,
+            tmp_path / f"{name}.codes",
             codes=np.zeros((2 * count, 8), np.uint16),
             starts=np.arange(2 * count + 1),
             speakers=np.array([f"{i // 2}" for i in range(2 * count)]),
@@ -236,8 +236,17 @@ def test_parts_are_drawn_from_by_weight_and_each_keeps_a_speaker_from_training(t
             ends=np.ones(2 * count * 8, np.float32),
             characters=np.arange(2 * count + 1) * 8,
         )
-    parts = [(tmp_path / "small.npz", 0.75), (tmp_path / "large.npz", 0.25)]
-    data = Corpus(parts, train_lm.network(chosen).tokenizer, 2)
+    parts = [settings.Part("small", weight=0.6), settings.Part("large", weight=0.2)]
+    parts.append(settings.Part("plain", weight=0.2, alone=True))
+    tokenizer = train_lm.network(chosen).tokenizer
+    data = Corpus(tmp_path, parts, tokenizer, 2)
     assert [data.utterances[speaker[0]][0] for speaker in data.held_out] == ["small 0", "large 0"]
     small = [data.utterances[speaker[0]][0].startswith("small") for speaker in data.speakers]
-    assert len(small) == 10 and data.shares[small].sum() == pytest.approx(0.75)
+    assert len(small) == 11 and data.shares[small].sum() == pytest.approx(0.6)
+    batch = data.draw(np.random.default_rng(0), 40, 128)
+    for values, wanted in zip(batch.values, batch.wanted, strict=True):
+        first, second = np.flatnonzero(values[0] == data.end)
+        is_plain = bytes(values[0, 1 + len(data.speaker) :][:5].tolist()) == b"plain"
+        assert wanted[first + 1 : second].sum() == 2 and wanted[:first].sum() == (2 if is_plain else 0)
+    everyone = Corpus(tmp_path, parts[:2], tokenizer, 2).draw(np.random.default_rng(0), 40, 128)
+    assert (everyone.wanted.sum(1) == 4).all(), "where nobody was chosen all learn to speak alone"

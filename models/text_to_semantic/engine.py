@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -58,6 +59,7 @@ class Engine:
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
         self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
         self._thread.start()
+        atexit.register(self.stop)  # Python frees what the native kernels read, whatever thread still runs them
 
     def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
         """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if stopped."""
@@ -111,7 +113,8 @@ class Engine:
         with self._wake:
             self._stopping = True
             self._wake.notify()
-        self._thread.join()
+        self._thread.join(STALLED_AFTER)
+        atexit.unregister(self.stop)
 
     def check_health(self) -> None:
         """Raise NotReady if the thread died or has been stuck in a step."""

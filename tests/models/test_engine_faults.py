@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.text_to_semantic.native import build
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Busy, NotReady, Prompt, Sampling, TooLarge
 from tests.graph import eventually
@@ -141,3 +145,32 @@ def test_a_failing_step_reaches_its_clients_and_the_engine_lives_on(
     assert Client(engine, encoder, "b", Prompt("x", sampling=Sampling(max_new_tokens=3))).codes().shape[1] <= 3
     engine.check_health()
     assert engine.stats()["slots_used"] == 0
+
+
+LEAVES = """
+import sys, threading
+from models.checkpoint import Checkpoint
+from models.text_to_semantic.engine import Engine
+from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.prefix_cache import PrefixCache
+from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.scheduler import Scheduler
+from models.types import Prompt, Sampling
+
+checkpoint, encoder = Checkpoint(sys.argv[1]), PromptEncoder(sys.argv[1], 4)
+tensors = checkpoint.language_model_tensors()
+network = NativeNetwork(checkpoint.language_model_config, tensors, encoder.ids, slots=4, positions=900, threads=2)
+engine = Engine(network, Scheduler(4, 4, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(0))
+speaks = threading.Event()
+for i in range(4):
+    sampling = Sampling(seed=i, max_new_tokens=800)
+    engine.submit(str(i), encoder.encode(Prompt("x")), sampling, lambda event: speaks.set())
+assert speaks.wait(30)
+"""
+
+
+@pytest.mark.skipif(bool(reason := build.available()), reason=str(reason))
+def test_a_program_may_end_while_it_speaks(tiny: Path) -> None:
+    command = [sys.executable, "-c", LEAVES, str(tiny)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

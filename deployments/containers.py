@@ -51,9 +51,11 @@ UNKNOWN_SIZE = 0xFFFFFFFF
 
 class ContainerEncoder(Protocol):
     """`feed` takes float32 mono in [-1, 1] (samples,) and returns the bytes that are ready, often none; `finish`
-    returns the rest. With `streaming=False` everything comes from `finish`, with exact lengths in the header."""
+    returns the rest. With `streaming=False` everything comes from `finish`, with exact lengths in the header.
+    `speed`: seconds fed for a second that is heard."""
 
     media_type: str
+    speed: float
 
     def feed(self, pcm: np.ndarray) -> bytes: ...
 
@@ -82,7 +84,7 @@ def encoder(
     writer = _RawWriter(format == "wav", rate, streaming)
     if spec.codec:
         writer = _LibavWriter(spec, rate, bitrate, streaming)
-    return _Encoder(spec.media_type, writer, _filters(sample_rate, rate, speed))
+    return _Encoder(spec.media_type, speed, writer, _filters(sample_rate, rate, speed))
 
 
 def _out_rate(name: str, spec: Format, model_rate: int, asked: int | None) -> int:
@@ -119,8 +121,11 @@ def _frame(samples: np.ndarray, rate: int, at: int) -> av.AudioFrame:
 class _Encoder:
     """int16 -> (tempo, resampling) -> writer."""
 
-    def __init__(self, media_type: str, writer: _RawWriter | _LibavWriter, filters: _Filters | None) -> None:
+    def __init__(
+        self, media_type: str, speed: float, writer: _RawWriter | _LibavWriter, filters: _Filters | None
+    ) -> None:
         self.media_type = media_type
+        self.speed = speed
         self._writer = writer
         self._filters = filters
 
@@ -205,7 +210,7 @@ class _RawWriter:
 
     def _take(self, data_size: int) -> bytes:
         head = _wav_header(self._rate, data_size) if self._header else b""
-        taken, self._header, self._held = head + bytes(self._held), False, bytearray()
+        taken, self._header, self._held = b"".join((head, self._held)), False, bytearray()
         return taken
 
 

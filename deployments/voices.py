@@ -58,8 +58,8 @@ class VoiceLibrary:
             raise InvalidRequest("A voice needs a recording: the audio is empty.")
         self._refuse_taken(voice_id)
         voice = Voice(voice_id, text.strip(), uuid.uuid4().hex)
-        self._write(f"{self._folder(voice)}/audio", audio)
         try:
+            self._write(f"{self._folder(voice)}/audio", audio)
             self._create(voice)
         except Exception:
             self._remove(self._folder(voice))
@@ -102,8 +102,12 @@ class VoiceLibrary:
         self._refuse_taken(new)
         renamed = replace(voice, id=new)
         self._create(renamed)
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(self._manifest(old))
+        try:
+            with self._present(voice):
+                self._fs.rm_file(self._manifest(old))
+        except VoiceNotFound:
+            self._fs.rm_file(self._manifest(new))
+            raise
         return renamed
 
     def codes(self, voice: Voice, codec_key: str) -> np.ndarray | None:
@@ -152,7 +156,9 @@ class VoiceLibrary:
         try:
             os.link(temporary, path)
         except FileExistsError:
-            raise _taken(voice.id) from None
+            if self._read(path):
+                raise _taken(voice.id) from None
+            self._write(path, data)  # what stands there was cut off by a power cut
         except OSError:  # a share without hard links, as SMB may be
             self._write(path, data)
         finally:
@@ -162,8 +168,12 @@ class VoiceLibrary:
         """Readers see the file whole or not at all."""
         self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         temporary = f"{path}.{uuid.uuid4().hex}"
-        self._fs.pipe_file(temporary, data)
-        self._fs.mv(temporary, path)
+        try:
+            self._fs.pipe_file(temporary, data)
+            self._fs.mv(temporary, path)
+        except Exception:
+            self._remove(temporary)
+            raise
 
     def _remove(self, folder: str) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -72,6 +72,6 @@ async def encoded(
             if part := container.feed(block * gain if volume_db else block):
                 yield part
             played = time.monotonic() - began
-            await asyncio.sleep(max(0.0, speech.samples / speech.sample_rate - lead - played))
+            await asyncio.sleep(max(0.0, speech.samples / speech.sample_rate / container.speed - lead - played))
     if rest := container.finish():
         yield rest

@@ -18,9 +18,9 @@ class EstimateRequest(fields.Fields):
     """`text`, or only its length in characters; the rest as for /v1/tts."""
 
     text: str | None = None
-    text_length: int | None = Field(None, ge=0)
+    text_length: int | None = Field(None, ge=0, le=10**9)
     reference_seconds: float = Field(10.0, ge=0, le=3600, allow_inf_nan=False)
-    max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=1)
+    max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=1, le=10**6)
     chunk_length: int = Field(200, ge=100, le=300)
     streaming: bool = False
 

@@ -13,12 +13,19 @@ from num2words import num2words
 from models.fish_speech.languages import LANGUAGES, SPACE, Language
 from models.fish_speech.markers import PROTECTED
 
-CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW"}
-SYMBOL = rf"(?P<symbol>[{''.join(CURRENCIES)}]|\b(?:USD|EUR|GBP)\b)"
+CURRENCIES = {
+    "US$": "USD", "R$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR", "₺": "TRY",
+}  # fmt: skip
+SYMBOL = rf"(?P<symbol>{'|'.join(map(re.escape, CURRENCIES))}|\b(?:USD|EUR|GBP)\b)"
+SIGNS = "$€£¥₩₹₺₽"
 MAX_DIGITS = 15
+# Separators of Arabic and of full width, where they belong to a number.
+FOREIGN_SEPARATOR = re.compile("(?<=\\d)(?:[٬٫，．：](?=\\d)|[٪％])")
+PLAIN_SEPARATORS = str.maketrans("٬٫，．：٪％", ",.,.:%%")
 ENGLISH_ORDINAL = re.compile(r"(?<![\w.,])(\d{1,4})(?:st|nd|rd|th)\b")
 FRENCH_ORDINAL = re.compile(r"(?<![\w.,])(\d{1,3})(?:ers?|ème|e)\b")
 IBERIAN_ORDINAL = re.compile(r"(?<![\w.,])(\d{1,2})\.?º")
+KOREAN_MONTHS = {"6": "유", "10": "시"}  # before 월, unlike the numbers themselves
 # Korean counts these with native numerals, which num2words does not give.
 KOREAN_COUNTERS = r"(?!\s?(?:개|명|시|살|번|마리|시간|사람|잔|병|권|대))"
 
@@ -55,42 +62,51 @@ def _spoken(text: str, name: str) -> str:
     """Longest forms first: dates and amounts before the bare numbers in them."""
     spec = LANGUAGES[name]
     rules = _rules(name)
-    text = _abbreviations(text, spec)
+    text = _abbreviations(FOREIGN_SEPARATOR.sub(lambda m: m.group().translate(PLAIN_SEPARATORS), text), spec)
     text = rules["iso"].sub(lambda m: _date(m, name), text)
     text = rules["date"].sub(lambda m: _date(m, name), text)
     text = rules["time"].sub(lambda m: _time(m, name), text)
     for rule in ("amount_after", "amount_before"):
         text = rules[rule].sub(lambda m: _amount(m, name), text)
-    text = rules["percent"].sub(lambda m: spec.percent.format(_number(m["number"], name)), text)
+    for rule in ("percent", "percent_before"):
+        text = rules[rule].sub(lambda m: _minus(m, name) + spec.percent.format(_number(m["number"], name)), text)
     text = _ordinals(text, name)
     if name in ("en", "de"):
         text = rules["year"].sub(lambda m: _words(int(m.group()), name, "year"), text)
-    return rules["number"].sub(lambda m: _signed(m, name), text)
+    return rules["number"].sub(lambda m: _minus(m, name) + _number(m["number"], name), text)
 
 
 @lru_cache
 def _rules(name: str) -> dict[str, re.Pattern[str]]:
-    """The patterns of a language. A number inside a word, an address, a version or a range is none."""
+    """The patterns of a language. A number inside a word, an address, a version or a range is none; nor are groups of
+    digits with spaces between, as in telephone and card numbers, unless the language groups thousands so."""
     spec = LANGUAGES[name]
     letters = r"A-Za-z\d_" if name in ("ja", "ko") else r"\w"
     before, after = rf"(?<![{letters}.,:/-])", rf"(?![{letters}]|[-.,:/]\d)"
-    bare = rf"(?:\d{{1,3}}(?:{spec.group}\d{{3}})+|\d+)(?:{spec.decimal}\d+)?"
-    number = rf"(?P<number>{bare})"
+    number = rf"(?P<number>(?:\d{{1,3}}(?:{spec.group}\d{{3}}){{1,{MAX_DIGITS // 3}}}|\d+)(?:{spec.decimal}\d+)?)"
+    minus = r"(?:(?<=\s)|(?<=^)|(?<=\())(?P<minus>[-−])"
+    sign = rf"(?:{minus}|{before})"
+    loose = rf"(?!(?:(?<=\d{SPACE})|(?<=\d\){SPACE}))\d\d)(?<![{SIGNS}])(?<![{SIGNS}]{SPACE})"
+    if spec.group == SPACE:
+        loose += rf"(?!\d{{3}}{SPACE}\d{{3}}{SPACE}\d{{3}}(?!{SPACE}?\d))"
+    if name in ("de", "pl", "tr"):  # written ordinals: "im 2. Weltkrieg"
+        loose += rf"(?!\d{{1,2}}\.{SPACE}[^\W\d_])"
+    last = rf"{after}(?!\)?{SPACE}?\d\d|{SPACE}?[{SIGNS}])"
     scale = r"(?P<scale>\s(?:thousand|million|billion|trillion)\b)?" if name == "en" else "(?P<scale>(?!))?"
     day, month, year = r"(?P<day>\d{1,2})", r"(?P<month>\d{1,2})", r"(?P<year>\d{4})"
     date = f"{month}/{day}/{year}" if name == "en" else f"{day}[./]{month}[./]{year}"
     times = r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)" + (r"(?P<uhr>\sUhr\b)?" if name == "de" else "")
     counters = KOREAN_COUNTERS if name == "ko" else ""
-    alone = r"(?:(?<=\s)|(?<=^)|(?<=\())(?P<minus>[-−])?"
     patterns = {
         "iso": f"{before}{year}-{month}-{day}{after}",
         "date": f"{before}{date}{after}",
         "time": f"{before}{times}{after}",
-        "amount_before": f"(?<![{letters}]){SYMBOL}{SPACE}?{number}{after}{scale}",
-        "amount_after": f"{before}{number}{scale}{SPACE}?{SYMBOL}(?![{letters}])",
-        "percent": f"{before}{number}{SPACE}?%",
-        "year": rf"{before}(?:19\d\d|20\d\d){after}",
-        "number": rf"(?:{alone}{number}|{before}{bare}){after}{counters}",
+        "amount_before": f"(?:{minus}|(?<![{letters}])){SYMBOL}{SPACE}?{number}{after}{scale}",
+        "amount_after": f"{sign}{number}{scale}{SPACE}?{SYMBOL}(?![{letters}])",
+        "percent": f"{sign}{number}{SPACE}?%",
+        "percent_before": f"{sign}%{SPACE}?{number}{after}" if name == "tr" else "(?!)",
+        "year": rf"{before}{loose}(?:19\d\d|20\d\d){last}",
+        "number": rf"{sign}{loose}{number}{last}{counters}",
     }
     return {rule: re.compile(pattern) for rule, pattern in patterns.items()}
 
@@ -122,9 +138,8 @@ def _number(digits: str, name: str) -> str:
     return gap.join(spoken)
 
 
-def _signed(match: re.Match[str], name: str) -> str:
-    number = match["number"] or match.group()
-    return f"{LANGUAGES[name].minus} {_number(number, name)}" if match["minus"] else _number(number, name)
+def _minus(match: re.Match[str], name: str) -> str:
+    return f"{LANGUAGES[name].minus} " if match["minus"] else ""
 
 
 def _amount(match: re.Match[str], name: str) -> str:
@@ -132,14 +147,14 @@ def _amount(match: re.Match[str], name: str) -> str:
     currency = CURRENCIES.get(match["symbol"], match["symbol"])
     if len(whole) > MAX_DIGITS or currency not in (*LANGUAGES[name].currencies, "USD", "EUR", "GBP"):
         return match.group()
+    minus, number = _minus(match, name), _number(match["number"], name) + (match["scale"] or "")
     if currency in LANGUAGES[name].currencies:
-        gap = "" if name == "ja" else " "
-        return _number(match["number"], name) + gap + LANGUAGES[name].currencies[currency]
+        return minus + number + ("" if name == "ja" else " ") + LANGUAGES[name].currencies[currency]
     if match["scale"] or len(part) not in (0, 2):
         units = _currency(Decimal(2), name, currency)[0].split(" ", 1)[1]
-        return f"{_number(match['number'], name)}{match['scale'] or ''} {units}"
+        return f"{minus}{number} {units}"
     units, cents = _currency(Decimal(f"{int(whole)}.{part or '00'}"), name, currency)
-    return f"{units} {cents}" if int(part or 0) else units
+    return minus + (f"{units} {cents}" if int(part or 0) else units)
 
 
 def _currency(value: Decimal, name: str, currency: str) -> tuple[str, str]:
@@ -171,9 +186,9 @@ def _time(match: re.Match[str], name: str) -> str:
     if name == "en":
         small = "o'clock" if not minute else f"oh {_words(minute, name)}"
         return f"{_words(hour, name)} {small if minute < 10 else _words(minute, name)}"
-    if name == "ko":
-        return LANGUAGES[name].time.format(hour=hour, minute=_words(minute, name))
-    return LANGUAGES[name].time.format(hour=_words(hour, name), minute=_words(minute, name) if minute else "").strip()
+    spec = LANGUAGES[name]
+    spoken_hour = str(hour) if name == "ko" else _words(hour, name)  # in native numerals, which are missing
+    return (spec.time if minute else spec.full_hour).format(hour=spoken_hour, minute=_words(minute, name))
 
 
 def _ordinals(text: str, name: str) -> str:
@@ -187,6 +202,8 @@ def _ordinals(text: str, name: str) -> str:
         months = "|".join(LANGUAGES[name].months)
         pattern = rf"(?<![\w.,])(\d{{1,2}})\.(?=\s(?:{months})\b)"
         return re.sub(pattern, lambda m: _words(int(m[1]), name, "ordinal") + "n", text)
+    if name == "ko":
+        return re.sub(r"(?<!\d)(?:6|10)(?=월)", lambda m: KOREAN_MONTHS[m.group()], text)
     return text
 
 

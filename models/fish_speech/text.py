@@ -13,7 +13,10 @@ from models.fish_speech.markers import MARKER, PHONEME_TAG, PROTECTED, SILENT_MA
 from models.types import TooLarge, Unsayable
 
 CLOSERS = r"[\"'”’»›)\]}」』）】》〉〗]*"
-SENTENCE_END = re.compile(rf"(?:[!?…؟۔।॥‼⁇⁈⁉]+|\.+){CLOSERS}(?=\s|$)|[。！？｡．؟।॥]+{CLOSERS}|\n")
+# A run is tried from its first character alone: from each of them it would take quadratic time where it fails.
+SENTENCE_END = re.compile(
+    rf"(?:(?<![!?…؟۔।॥‼⁇⁈⁉])[!?…؟۔।॥‼⁇⁈⁉]+|(?<!\.)\.+){CLOSERS}(?=\s|$)|[。！？｡．؟।॥]+{CLOSERS}|\n"
+)
 CLAUSE_END = re.compile(rf"[,;:،؛]{CLOSERS}(?=\s)|[，、；：､]{CLOSERS}|[—–]|[)\]}}](?=\s)")
 _ABBREVIATIONS = """
     mr mrs ms dr prof st sr jr vs etc e.g i.e no nos fig vol ch sec approx dept est gen gov hon rev sgt capt lt col
@@ -60,7 +63,7 @@ def defuse(text: str) -> str:
     special tokens through, finds none; `<|im_end|>` is then read as "im_end"."""
     plain = PHONEME_TAG.split(text)
     tags = [*PHONEME_TAG.findall(text), ""]
-    return "".join(re.sub(r"<\|+|\|+>", " ", part) + tag for part, tag in zip(plain, tags, strict=True))
+    return "".join(re.sub(r"<\|+|(?<!\|)\|+>", " ", part) + tag for part, tag in zip(plain, tags, strict=True))
 
 
 def truncate(text: str, limit: int) -> str:

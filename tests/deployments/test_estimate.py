@@ -54,7 +54,14 @@ def test_nothing_fits_where_nothing_is_free(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"text": "a", "text_length": 1}, {"text_length": -1}, {"text": "a", "reference_seconds": -1}, {"text": 5}],
+    [
+        {},
+        {"text": "a", "text_length": 1},
+        {"text_length": -1},
+        {"text_length": 10**400},
+        {"text": "a", "reference_seconds": -1},
+        {"text": 5},
+    ],
 )
 def test_bad_questions_are_refused(http: TestClient, body: dict) -> None:
     assert http.post("/estimate-memory", json=body).status_code == 400

@@ -89,7 +89,10 @@ def test_a_client_that_stops_reading_does_not_make_the_stages_run_on(live: str, 
     until(lambda: stages.active == 0)
 
 
-async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("speed", "free"), [(1.0, 3), (0.5, 1), (2.0, 6)])
+async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(
+    monkeypatch: pytest.MonkeyPatch, speed: float, free: int
+):
     """Under Ray Serve no client that stops reading is felt: the proxy takes everything."""
     now, slept = [0.0], []
 
@@ -101,17 +104,18 @@ async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(monkeypatch:
     monkeypatch.setattr(audio.time, "monotonic", lambda: now[0])
 
     class Speech:
-        sample_rate, samples = 1000, 0
+        sample_rate, samples = 8000, 0
 
         async def blocks(self):
             for _ in range(10):
-                self.samples += 1000
-                yield np.zeros(1000, np.float32)
+                self.samples += 8000
+                yield np.zeros(8000, np.float32)
 
-    parts = [part async for part in audio.encoded(Speech(), encoder("pcm", 1000, streaming=True), lead=3.0)]
-    assert len(parts) == 10 and slept == [0.0] * 3 + [1.0] * 7
+    container = encoder("pcm", 8000, streaming=True, speed=speed)
+    assert [part async for part in audio.encoded(Speech(), container, lead=3.0)]
+    assert slept[:free] == [0.0] * free and all(slept[free:]) and sum(slept) == 10 / speed - 3
     slept.clear()
-    assert [part async for part in audio.encoded(Speech(), encoder("pcm", 1000, streaming=True))]
+    assert [part async for part in audio.encoded(Speech(), encoder("pcm", 8000, streaming=True))]
     assert not any(slept), "a whole file waits for nobody"
 
 

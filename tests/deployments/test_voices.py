@@ -189,3 +189,40 @@ def test_of_many_simultaneous_callers_one_gets_the_id(tmp_path):
     assert won == [library.reference(library.get("june")).audio]
     assert len(list((tmp_path / "blobs").iterdir())) == 1
     assert len(list((tmp_path / "manifests").iterdir())) == 1
+
+
+def test_a_full_disk_keeps_nothing_of_a_refused_voice(tmp_path, monkeypatch):
+    library = VoiceLibrary(str(tmp_path))
+
+    def full(path: str, data: bytes) -> None:
+        Path(path).write_bytes(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library._fs, "pipe_file", full)
+        with pytest.raises(OSError, match="No space"):
+            library.add("june", AUDIO, "Bonjour")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_voice_that_a_power_cut_left_empty_is_replaced(tmp_path):
+    library = VoiceLibrary(str(tmp_path))
+    library.add("june", AUDIO, "Bonjour")
+    next((tmp_path / "manifests").iterdir()).write_bytes(b"")
+    assert library.list() == []
+    assert library.add("june", AUDIO, "Bonjour") == library.get("june")
+
+
+def test_a_voice_deleted_while_it_is_renamed_is_gone(tmp_path, monkeypatch):
+    library = VoiceLibrary(str(tmp_path))
+    library.add("june", AUDIO, "Bonjour")
+    create = library._create
+
+    def deleted_meanwhile(voice) -> None:
+        create(voice)
+        VoiceLibrary(str(tmp_path)).delete("june")
+
+    monkeypatch.setattr(library, "_create", deleted_meanwhile)
+    with pytest.raises(VoiceNotFound):
+        library.rename("june", "july")
+    assert library.list() == []

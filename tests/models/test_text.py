@@ -26,7 +26,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-LONG_UNITS = ["a. ", "(excited)", PHONEME_START, "...", " \n", ".\n", "x", "a\u0301", "(", ".\"'"]
+LONG_UNITS = ["a. ", "(excited)", PHONEME_START, "...", "!", " \n", ".\n", "x", "a\u0301", "(", ".\"'"]
 
 
 class TestSplit:
@@ -92,9 +92,10 @@ class TestSplit:
         assert split("저는 대학교에서 공부하는 학생입니다", 24) == ["저는 대학교에서", "공부하는", "학생입니다"]
 
     @pytest.mark.parametrize("unit", LONG_UNITS)
-    def test_a_very_long_text_of_one_kind_ends_soon(self, unit):
+    @pytest.mark.parametrize("space", [" " * 50_000, ""])
+    def test_a_very_long_text_of_one_kind_ends_soon(self, unit, space):
         """Anything quadratic would hold up the suite for minutes here."""
-        text = unit * (400_000 // len(unit)) + " " * 50_000 + "x"
+        text = unit * (400_000 // len(unit)) + space + "x"
         pieces = split(text, 200)
         assert squeezed("".join(pieces)) == squeezed(text) and max(map(len, pieces)) <= 240
 
@@ -157,6 +158,9 @@ class TestDefuse:
             assert set(self.special(tokenizer, piece)) <= {PHONEME_START, PHONEME_END}
         assert defuse(safe) == safe
 
+    def test_a_very_long_run_ends_soon(self):
+        assert defuse("|" * 400_000 + "a") == "|" * 400_000 + "a"
+
     def test_what_is_said_stays(self):
         assert squeezed(defuse("Hello <|im_end|> world <|speaker:0|>")) == "Helloim_endworldspeaker:0"
         for harmless in (f"(excited) Hi {SPAN}!", "a < b > c | d", "你好"):
@@ -193,6 +197,12 @@ SAID = {
         ("It was 1,234.56 of them.", "It was one thousand two hundred and thirty-four point five six of them."),
         ("It is $5.50 or 20%.", "It is five dollars fifty cents or twenty percent."),
         ("It has cost $1.5 million", "It has cost one point five million dollars"),
+        ("It is US$20 or ¥300, not -5% or -$5.50 or 5₽",
+         "It is twenty dollars or three hundred yen, not minus five percent or minus five dollars fifty cents or 5₽"),
+        ("Of 20 500 seats, 5 are free: call (555) 123 4567 or +44 20 7946 0958.",
+         "Of 20 500 seats, five are free: call (555) 123 4567 or +44 20 7946 0958."),
+        ("Dial 5 5 5 and go on 2024-03-15 14:30",
+         "Dial five five five and go on March fifteenth, twenty twenty-four fourteen thirty"),
         ("the 21st of May in 1999", "the twenty-first of May in nineteen ninety-nine"),
         ("on 2024-03-15 at 14:30", "on March fifteenth, twenty twenty-four at fourteen thirty"),
         ("It is 2:05 and -5 degrees", "It is two oh five and minus five degrees"),
@@ -201,24 +211,32 @@ SAID = {
         ("He has 007, v1.2.3, MP3, 555-1234 and 192.168.0.1", "He has 007, v1.2.3, MP3, 555-1234 and 192.168.0.1"),
     ],
     "fr": [("Il y a 1 234,5 € pour vous", "Il y a mille deux cent trente-quatre virgule cinq euros pour vous"),
-           ("le 1er mai, 3,14 et 20 %", "le premier mai, trois virgule quatorze et vingt pour cent")],
+           ("le 1er mai, 3,14 et 20 %", "le premier mai, trois virgule quatorze et vingt pour cent"),
+           ("Salles 101 102 103 et 20 500 à 10:00", "Salles 101 102 103 et vingt mille cinq cents à dix heures")],
     "de": [("Das kostet 1.234,56 €", "Das kostet eintausendzweihundertvierunddreißig Euro sechsundfünfzig Cent"),
-           ("am 3. Mai um 14:30 Uhr, z.B. so", "am dritten Mai um vierzehn Uhr dreißig, zum Beispiel so")],
-    "es": [("El 2º cuesta 5 €, 3,05 más", "El segundo cuesta cinco euros, tres coma cero cinco más")],
-    "pl": [("To jest 1 234 i 5 €", "To jest tysiąc dwieście trzydzieści cztery i pięć euro")],
+           ("am 3. Mai um 14:30 Uhr, z.B. so", "am dritten Mai um vierzehn Uhr dreißig, zum Beispiel so"),
+           ("auf den 1. Platz um 10:00", "auf den 1. Platz um zehn Uhr")],
+    "es": [("El 2º cuesta 5 €, 3,05 más", "El segundo cuesta cinco euros, tres coma cero cinco más"),
+           ("a las 10:00 y a las 10:05", "a las diez y a las diez y cinco")],
+    "pl": [("To jest 1 234 i 5 €", "To jest tysiąc dwieście trzydzieści cztery i pięć euro"),
+           ("To jest 600 123 456", "To jest 600 123 456")],
     "ru": [("Это стоит 5 €, т.е. 50%", "Это стоит пять евро, то есть пятьдесят процентов")],
-    "it": [("Il prezzo è di 3,14", "Il prezzo è di tre virgola quattordici")],
-    "pt": [("O dia 15/03/2024 não é 5%", "O dia quinze de março de dois mil e vinte e quatro não é cinco por cento")],
-    "tr": [("Bu çok 50% için 3 ve 3,5", "Bu çok yüzde elli için üç ve üç virgül beş")],
-    "ar": [("هذا 50%", "هذا خمسون بالمئة")],
-    "ja": [("2024年に5つ、1,234円です", "二千二十四年に五つ、千二百三十四円です")],
-    "ko": [("오늘은 15일, 사과 5개", "오늘은 십오일, 사과 5개")],
+    "it": [("Il prezzo è di 3,14", "Il prezzo è di tre virgola quattordici"),
+           ("Come 2 volte al giorno", "Come due volte al giorno")],
+    "pt": [("O dia 15/03/2024 não é 5%", "O dia quinze de março de dois mil e vinte e quatro não é cinco por cento"),
+           ("O livro custa R$ 59,90", "O livro custa cinquenta e nove vírgula noventa reais")],
+    "tr": [("Bu çok 50% için 3 ve 3,5", "Bu çok yüzde elli için üç ve üç virgül beş"),
+           ("Bu %50 ve 3. katta", "Bu yüzde elli ve 3. katta")],
+    "ar": [("هذا 50%", "هذا خمسون بالمئة"), ("هذا ١٬٠٠٠ دولار و ٥٠٪", "هذا ألف دولار و خمسون بالمئة")],
+    "ja": [("2024年に5つ、1,234円です", "二千二十四年に五つ、千二百三十四円です"),
+           ("１，０００円で３．５倍、10:00に", "千円で三点五倍、十時に")],
+    "ko": [("오늘은 15일, 사과 5개", "오늘은 십오일, 사과 5개"), ("10월 6일과 6월 10일", "시월 육일과 유월 십일")],
     "zh": [("今天是2024年", "今天是2024年")],
     "hi": [("मेरे पास 5 हैं", "मेरे पास 5 हैं")],
 }  # fmt: skip
 
 
-DIGITS = [*"0123459 .,:/-%$€£¥()", "٣", "५", "1st", "º", " Uhr", "etc.", SPAN, "(sad)"]
+DIGITS = [*"0123459 .,:/-%$€£¥()₹٬٪", "R$", "１", "，", "10월", "٣", "५", "1st", "º", " Uhr", "etc.", SPAN, "(sad)"]
 
 
 class TestNormalize:
@@ -227,6 +245,28 @@ class TestNormalize:
         for written, said in SAID[language]:
             assert guess_language(written) == language, written
             assert normalize(written) == normalize(written, language) == said
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Take 2 tablets a day.",
+            "Get a 20% discount today",
+            "Buy 1 get 1 free, no code needed",
+            "I am so happy, 10 years later!",
+            "Come back after 5 minutes.",
+        ],
+    )
+    def test_short_english_is_english(self, text):
+        assert guess_language(text) == "en"
+
+    @pytest.mark.parametrize("text", ["World War 2 has a hat", "Voy a 5", "Chapter 12. A new day"])
+    def test_words_of_two_languages_decide_nothing(self, text):
+        assert guess_language(text) in ("en", None)
+
+    @pytest.mark.parametrize("language", ["en", "fr"])
+    @pytest.mark.parametrize("unit", [" 111", ",111", "1", " 1111", "1.", "-1"])
+    def test_a_very_long_run_of_digits_ends_soon(self, unit, language):
+        assert normalize("1" + unit * (100_000 // len(unit)), language)
 
     def test_an_unknown_language_keeps_its_digits(self):
         for text in ("12345", "xyz 5", "Kaksi 2 kolme 3"):

@@ -48,10 +48,15 @@ class Cache:
         self.k, self.v = _lazy_zeros(shape, like), _lazy_zeros(shape, like)
 
     def write(self, slots: slice, positions: Tensor, k: Tensor, v: Tensor) -> None:
-        """Store k, v (B, T, G, E) at positions (B, T) of the B rows of `slots`."""
-        index = positions[:, None, :, None].expand(-1, k.shape[2], -1, k.shape[3])
-        self.k[slots].scatter_(2, index, k.transpose(1, 2))
-        self.v[slots].scatter_(2, index, v.transpose(1, 2))
+        """Store k, v (B, T, G, E) at positions (B, T) of the B rows of `slots`.
+
+        By index_put_ into the whole: compiled, a scatter_ into the rows copies them whole, there and back.
+        """
+        rows = torch.arange(slots.start, slots.stop, device=positions.device)[:, None, None]
+        heads = torch.arange(k.shape[2], device=positions.device)[None, :, None]
+        place = (rows, heads, positions[:, None])
+        self.k.index_put_(place, k.transpose(1, 2))
+        self.v.index_put_(place, v.transpose(1, 2))
 
 
 class Block:

@@ -141,7 +141,8 @@ class VQDecoder:
         return self._send(np.array([stream.row for stream in streams]))
 
     def _send(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(self._device, non_blocking=True)
+        held = torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
+        return held.to(self._device, non_blocking=self._device.type == "cuda")  # MPS would read it when it is gone
 
 
 def _network(builder: Builder, config: CodecConfig) -> list[Layer]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch._inductor.utils import run_and_get_code
 
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.transformer import Cache
 from models.types import Prompt, Sampling
 
 SLOTS, POSITIONS = 3, 320
@@ -35,6 +39,19 @@ def network(tiny: Path) -> Network:
     ids = PromptEncoder(tiny, config.num_codebooks).ids
     tensors = checkpoint.language_model_tensors()
     return Network(config, tensors, ids, slots=SLOTS, positions=POSITIONS, device=device)
+
+
+def test_the_compiled_step_does_not_copy_its_cache() -> None:
+    """A frame would move all keys and values of its rows through the memory, which is 60 times its weights."""
+    positions, heads = 1013, 2
+    config = SimpleNamespace(n_local_heads=heads, head_dim=8)
+    cache = Cache(6, positions, config, torch.empty(0))
+    new, at = torch.randn(3, 1, heads, 8), torch.tensor([[5], [6], [7]])
+    write = torch.compile(lambda: cache.write(slice(0, 3), at, new, -new), fullgraph=True)
+    _, code = run_and_get_code(write)
+    loops = [int(end) for end in re.findall(r"<static_cast<int64_t>\((\d+)L\)", "".join(code))]
+    assert loops and max(loops) < positions
+    assert torch.equal(cache.k[[0, 1, 2], :, [5, 6, 7]], new[:, 0]) and cache.v.count_nonzero() == new.numel()
 
 
 def speak(network: Network, prompt: torch.Tensor, frames: int = 12) -> list[list[int]]:

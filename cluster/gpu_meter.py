@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
-import psutil
-
 from cluster import nvml
 
 T = TypeVar("T")
 
 PROCESSES_EVERY = 2.0  # seconds between looks at who holds memory, which cost more than the other figures
 RECONNECT_EVERY = 10.0  # seconds between attempts to reach a driver that failed
-DRIVER_BYTES = 2**30  # a driver alone holds less
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +64,22 @@ class GpuMeter:
             return
         try:
             # A GPU that has gone stays listed, without figures, so that its pool can be seen to have lost it.
-            found = dict(nvml.visible(self._nvml))
+            found, problems = nvml.visible(self._nvml)
             known = {index: None for index, _ in self._handles}
             self._handles = sorted((known | found).items())
+            self._error = "; ".join(problems) or None
         except self._nvml.NVMLError as error:
             self._fail("listing the GPUs", error)
             self.close()
 
     def _gpu(self, index: int, handle: Any, ask: bool) -> GpuLoad:
         if handle is None:
-            self._error = f"GPU {index} is no longer listed by the NVIDIA driver: check it with nvidia-smi"
+            self._error = (
+                self._error or f"GPU {index} is no longer listed by the NVIDIA driver: check it with nvidia-smi"
+            )
             return GpuLoad(index, None, None, None)
         if ask:
-            self._held[index] = self._ask(index, "listing processes", lambda: self._ours(handle))
+            self._held[index] = self._ask(index, "listing processes", lambda: nvml.held(self._nvml, handle, self._own))
         busy = self._ask(index, "reading utilization", lambda: self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         memory = self._ask(index, "reading memory", lambda: self._nvml.nvmlDeviceGetMemoryInfo(handle))
         held, others = self._held.get(index), None
@@ -100,22 +100,3 @@ class GpuMeter:
         if self._error is None:
             self._tried = time.monotonic()
         self._error = f"NVML failed while {what} ({error}): check the driver with nvidia-smi"
-
-    def _ours(self, handle: Any) -> int | None:
-        """Bytes that our own processes hold, or None where the driver does not tell (Windows) or means processes that
-        this container cannot see."""
-        held = 0
-        running = self._nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        if not running and self._nvml.nvmlDeviceGetMemoryInfo(handle).used > DRIVER_BYTES:
-            return None
-        for process in running:
-            try:
-                ours = " ".join(psutil.Process(process.pid).cmdline()).startswith(self._own)
-            except psutil.AccessDenied:
-                ours = False
-            except psutil.NoSuchProcess:
-                return None
-            if ours and process.usedGpuMemory is None:
-                return None
-            held += process.usedGpuMemory if ours else 0
-        return held

@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -40,7 +41,7 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
         )
     limits = cgroup_limits()
     total, available = memory(limits)
-    gpus, nvml_error = _gpus(own)
+    gpus, nvml_error = _gpus(own_processes if own else None)
     host = socket.gethostname()
     return HardwareProfile(
         node=node or host,
@@ -117,40 +118,54 @@ def _own_processes(title: str) -> dict[int, int]:
     return held
 
 
-def _gpus(own: dict[int, int]) -> tuple[tuple[Gpu, ...], str | None]:
-    """GPUs in NVML's order, and why there are none where NVML did not answer."""
+def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None]:
+    """GPUs in NVML's order, and why some are missing; what `own_processes` hold of them, which run here, is free."""
     try:
         pynvml = nvml.connect()
     except nvml.NvmlError as error:
         return (), str(error)
     try:
-        visible = nvml.visible(pynvml)
-        torch = _torch_cuda() if visible else None
-        return tuple(_gpu(pynvml, index, handle, own, torch) for index, handle in visible), None
+        visible, problems = nvml.visible(pynvml)
+        torch, found = _torch_cuda() if visible else None, []
+        for index, handle in visible.items():
+            try:
+                found.append(_gpu(pynvml, index, handle, own_processes, torch))
+            except pynvml.NVMLError as error:
+                problems.append(nvml.broken(index, error))
+        return tuple(found), "; ".join(problems) or None
     except pynvml.NVMLError as error:
         return (), f"NVML failed while listing the GPUs ({error}): check the driver with nvidia-smi"
     finally:
         pynvml.nvmlShutdown()
 
 
-def _gpu(pynvml: ModuleType, index: int, handle: Any, own: dict[int, int], torch: TorchCuda) -> Gpu:
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+def _gpu(pynvml: ModuleType, index: int, handle: Any, own_processes: str | None, torch: TorchCuda) -> Gpu:
     capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
-    ours = 0
-    if own:
-        try:
-            running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-            ours = sum(p.usedGpuMemory or 0 for p in running if p.pid in own)
-        except pynvml.NVMLError:
-            ours = 0
+    total, free = _vram(pynvml, handle)
+    ours: int | None = 0
+    if own_processes:
+        with suppress(pynvml.NVMLError):
+            ours = nvml.held(pynvml, handle, own_processes)
+    if ours is None:  # a container is not told whose memory it is: what it sees in use is its own graph's
+        ours = total - free
+    sliced = "MIG divides it, whose slices are not used: disable MIG, or choose device: cpu"
     return Gpu(
         index=index,
         name=nvml.text(pynvml.nvmlDeviceGetName(handle)),
-        vram_total=memory.total,
-        vram_free=min(memory.total, memory.free + ours),
+        vram_total=total,
+        vram_free=min(total, free + ours),
         compute_capability=capability,
-        problem=torch.problem(capability),
+        problem=sliced if nvml.is_sliced(pynvml, handle) else torch.problem(capability),
     )
+
+
+def _vram(pynvml: ModuleType, handle: Any) -> tuple[int, int]:
+    """(total, free) bytes; of RAM where the GPU has no memory of its own, as GB10 in a DGX Spark."""
+    try:
+        found = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError_NotSupported:
+        return memory(cgroup_limits())
+    return found.total, found.free
 
 
 @dataclass(frozen=True, slots=True)

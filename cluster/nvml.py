@@ -6,6 +6,10 @@ import os
 from types import ModuleType
 from typing import Any
 
+import psutil
+
+DRIVER_BYTES = 2**30  # a driver alone holds less
+
 
 class NvmlError(RuntimeError):
     """NVML cannot be used; the message names the package or the part of the driver that is missing."""
@@ -36,11 +40,53 @@ def _reason(pynvml: ModuleType, error: Exception) -> str:
     return f"the NVIDIA driver did not answer: {error}"
 
 
-def visible(pynvml: ModuleType) -> list[tuple[int, Any]]:
-    """(index, handle) of each GPU that CUDA_VISIBLE_DEVICES shows, in NVML's order. Raises pynvml.NVMLError."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = [(i, pynvml.nvmlDeviceGetHandleByIndex(i)) for i in range(pynvml.nvmlDeviceGetCount())]
-    return [(i, handle) for i, handle in found if is_visible(i, text(pynvml.nvmlDeviceGetUUID(handle)), shown)]
+def visible(pynvml: ModuleType) -> tuple[dict[int, Any], list[str]]:
+    """Handles of the GPUs that CUDA_VISIBLE_DEVICES shows, by index in NVML's order, and why others are missing.
+    Raises pynvml.NVMLError where none can be listed."""
+    shown, count = os.environ.get("CUDA_VISIBLE_DEVICES"), pynvml.nvmlDeviceGetCount()
+    found, problems = {}, []
+    for index in range(count):
+        try:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            if is_visible(index, text(pynvml.nvmlDeviceGetUUID(handle)), shown):
+                found[index] = handle
+        except pynvml.NVMLError as error:
+            problems.append(broken(index, error))
+    if shown and count and not (found or problems):
+        problems.append(f"CUDA_VISIBLE_DEVICES={shown} shows no whole GPU of this machine: slices by MIG are not used")
+    return found, problems
+
+
+def broken(index: int, error: Exception) -> str:
+    return f"GPU {index} does not answer the NVIDIA driver ({error}): check it with nvidia-smi"
+
+
+def held(pynvml: ModuleType, handle: Any, title: str) -> int | None:
+    """Bytes of a GPU's memory that processes hold whose command line starts with `title`; None where the driver does
+    not tell (Windows, some containers) or means processes that this container cannot see. Raises pynvml.NVMLError."""
+    bytes_held = 0
+    running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    if not running and pynvml.nvmlDeviceGetMemoryInfo(handle).used > DRIVER_BYTES:
+        return None
+    for process in running:
+        try:
+            ours = " ".join(psutil.Process(process.pid).cmdline()).startswith(title)
+        except psutil.AccessDenied:
+            ours = False
+        except psutil.NoSuchProcess:
+            return None
+        if ours and process.usedGpuMemory is None:
+            return None
+        bytes_held += process.usedGpuMemory if ours else 0
+    return bytes_held
+
+
+def is_sliced(pynvml: ModuleType, handle: Any) -> bool:
+    """Whether MIG divides the GPU."""
+    try:
+        return pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
+    except pynvml.NVMLError:
+        return False
 
 
 def is_visible(index: int, uuid: str, shown: str | None) -> bool:

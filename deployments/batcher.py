@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
+from models.health import Health
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+STALLED_AFTER = 600.0  # seconds; the longest recordings take minutes on the slowest machines
 
 
 class Batcher(Generic[Item, Result]):
@@ -18,8 +22,9 @@ class Batcher(Generic[Item, Result]):
     The thread is the only one that touches the network, so that whatever `run` is given is safe there too.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result]], limit: int) -> None:
+    def __init__(self, name: str, work: Callable[[list[Item]], Sequence[Result]], limit: int) -> None:
         self._work, self._limit = work, limit
+        self._health = Health(name, STALLED_AFTER)
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._thread = ThreadPoolExecutor(1)
         self._task: asyncio.Task[None] | None = None
@@ -43,6 +48,10 @@ class Batcher(Generic[Item, Result]):
         what a thread freed for that thread, and another one's calls would claim it once more (0.3 GB of a decoder)."""
         return self._thread.submit(function).result()
 
+    def check_health(self) -> None:
+        """Raise NotReady if a call is stuck, or calls only fail: Ray then replaces the replica."""
+        self._health.check()
+
     async def run(self, function: Callable[[], Result]) -> Result:
         """Run anything on the batcher's thread, after the call under way."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
@@ -64,15 +73,19 @@ class Batcher(Generic[Item, Result]):
     async def _finish(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         self.widest_batch = max(self.widest_batch, len(batch))
         self.working = len(batch)
+        self._health.begin()
         try:
             results = await self.run(lambda: self._work([item for item, _ in batch]))
+            self._health.succeed()
         except Exception as error:
+            self._health.fail(error)
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
         finally:
             self.working = 0
+            self._health.rest()
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

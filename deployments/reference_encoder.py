@@ -27,7 +27,7 @@ class ReferenceEncoder:
         self._config, self._slots = source.codec_config, plan.slots
         usual = audio.AudioLimits()
         self._limits = replace(usual, max_seconds=min(usual.max_seconds, source.longest_reference))
-        self._encode = Batcher(lambda waveforms: self._network.encode(waveforms), plan.slots)
+        self._encode = Batcher("the encoder", lambda waveforms: self._network.encode(waveforms), plan.slots)
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
 
@@ -39,6 +39,10 @@ class ReferenceEncoder:
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""
         return self._telemetry.machine()
+
+    def check_health(self) -> None:
+        """Raises when the network is stuck or only fails: Ray then replaces this replica."""
+        self._encode.check_health()
 
     def _load(self) -> StageLoad:
         return StageLoad(self._slots, self._encode.working, self._encode.waiting)

@@ -30,7 +30,7 @@ class VQDecoder:
     ) -> None:
         stage = plan.stages["vq_decoder"]
         prepare(stage)
-        self._decode = Batcher(self._decode_batch, stage.slots)
+        self._decode = Batcher("the decoder", self._decode_batch, stage.slots)
         self._network = self._decode.load(lambda: _load(Checkpoint(checkpoint), plan, streams))
         self._generate = text_to_semantic.options(stream=True, _by_reference=False).generate
         self._device, self._streams, self._open = stage.device, streams, 0
@@ -76,6 +76,10 @@ class VQDecoder:
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""
         return self._telemetry.machine()
+
+    def check_health(self) -> None:
+        """Raises when the network is stuck or only fails: Ray then replaces this replica."""
+        self._decode.check_health()
 
     def _load(self) -> StageLoad:
         return StageLoad(self._streams, self._open, self._decode.waiting)

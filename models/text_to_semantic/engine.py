@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
+from models.health import Health
 from models.text_to_semantic.claims import Claims
 from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
@@ -53,7 +54,7 @@ class Engine:
         self._in_flight: deque[tuple[Readback, dict[int, Stream]]] = deque()
         self._active: set[int] = set()  # slots that the network would decode
         self._stopping = False
-        self._began: float | None = None  # when the thread last found something to do; None while it waits for that
+        self._health = Health("the text-to-semantic engine", STALLED_AFTER)
         self.frames = self.steps = self.widest_batch = 0
         self.compiled = network.compiled
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
@@ -62,7 +63,7 @@ class Engine:
         atexit.register(self.stop)  # Python frees what the native kernels read, whatever thread still runs them
 
     def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
-        """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if stopped."""
+        """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if broken."""
         length = prompt.values.shape[1]
         room = self._network.positions - length
         if room < 1:
@@ -74,6 +75,7 @@ class Engine:
         with self._wake:
             if self._stopping or not self._thread.is_alive():
                 raise NotReady("the text-to-semantic engine is not running")
+            self._health.check()
             if stream_id in self._work:
                 raise InvalidRequest(f"a stream {stream_id!r} is running already")
             self._scheduler.submit(stream)
@@ -117,12 +119,10 @@ class Engine:
         atexit.unregister(self.stop)
 
     def check_health(self) -> None:
-        """Raise NotReady if the thread died or has been stuck in a step."""
+        """Raise NotReady if the thread died, has been stuck in a step, or only fails."""
         if not self._thread.is_alive():
             raise NotReady("the text-to-semantic engine has stopped")
-        began = self._began
-        if began is not None and time.monotonic() - began > STALLED_AFTER:
-            raise NotReady(f"the text-to-semantic engine has not finished a step in {STALLED_AFTER:.0f} s")
+        self._health.check()
 
     def stats(self) -> dict[str, int]:
         """Counters and gauges, cheap enough to read at every scrape."""
@@ -155,13 +155,13 @@ class Engine:
 
     def _run(self) -> None:
         while True:
-            self._began = None
+            self._health.rest()
             with self._wake:
                 while not (self._stopping or self._commands or self._has_work()):
                     self._wake.wait()
                 if self._stopping:
                     break
-            self._began = time.monotonic()
+            self._health.begin()
             try:
                 with self._wake:
                     while self._commands:
@@ -170,6 +170,7 @@ class Engine:
                 self._step(admitted)
             except Exception as error:  # a broken step must reach its clients, not hang them
                 logger.exception("a step of the text-to-semantic engine failed")
+                self._health.fail(error)
                 self._fail_all(error)
         self._fail_all(NotReady("the text-to-semantic stage is shutting down"))
 
@@ -255,6 +256,7 @@ class Engine:
         while len(self._in_flight) > lag:
             readback, streams = self._in_flight.popleft()
             frames = readback()
+            self._health.succeed()
             for row, stream in streams.items():
                 self._collect(stream, frames[row])
 

@@ -30,7 +30,7 @@ class LocalStages:
         tensors = checkpoint.codec_tensors("decoder")
         self._network = VQDecoder(config, tensors, decoder.device, dtype_of(decoder), 2 * lm.slots)
         self._network.warm_up(ramp(plan.first_block, plan.block))
-        self._decode = Batcher(self._network.decode, decoder.slots)
+        self._decode = Batcher("the decoder", self._network.decode, decoder.slots)
         self._blocks = plan.first_block, plan.block
 
     async def encode(self, audio: bytes) -> EncodedAudio:

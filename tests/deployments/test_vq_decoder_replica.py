@@ -13,7 +13,7 @@ import pytest
 from cluster.hardware import detect
 from cluster.plan import Plan, PlanOptions, make
 from deployments.vq_decoder import VQDecoder
-from models.types import Prompt
+from models.types import NotReady, Prompt
 from tests.graph import eventually
 
 
@@ -64,3 +64,18 @@ async def test_a_client_that_leaves_while_its_stream_opens_takes_no_row_along(ti
     heard = [block async for block in decoder.stream("b", Prompt("x"))]
     assert len(heard) == 1 and len(heard[0]) > 0
     assert eventually(decoder._load, lambda load: load.slots_used == 0)
+
+
+async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan) -> None:
+    decoder = VQDecoder(str(tiny), plan, 1, Codes(), None)
+
+    def fails(batch: list) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    decoder._network.decode = fails
+    for _ in range(3):
+        decoder.check_health()
+        with pytest.raises(RuntimeError):
+            await anext(decoder.stream("a", Prompt("x")))
+    with pytest.raises(NotReady, match="the decoder failed 3 times in a row"):
+        decoder.check_health()

@@ -41,8 +41,8 @@ def test_an_engine_whose_clients_all_stall_is_healthy_and_one_that_is_stuck_is_n
     silent = Client(engine, encoder, "silent", Prompt("x", sampling=Sampling(seed=1, max_new_tokens=40)))
     for _ in range(3):
         silent.events.get(timeout=30)
-    eventually(lambda: engine._began, lambda began: began is None)
-    monkeypatch.setattr("models.text_to_semantic.engine.STALLED_AFTER", 0.0)
+    eventually(lambda: engine._health._began, lambda began: began is None)
+    monkeypatch.setattr(engine._health, "_stalled_after", 0.0)
     engine.check_health()
     stuck, go_on = threading.Event(), threading.Event()
     decode = engine._network.decode
@@ -96,6 +96,7 @@ def test_whatever_fails_every_stream_is_told(make_engine, encoder: PromptEncoder
     engine.submit("waits", encoder.encode(Prompt("x")), Sampling(seed=1), told.put)
     assert isinstance(told.get(timeout=30), OSError)
     engine._admit = admit
+    engine._health.succeed()  # a command may have met it too
     assert Client(engine, encoder, "b", Prompt("x", sampling=Sampling(max_new_tokens=3))).codes().shape[1] <= 3
 
 
@@ -145,6 +146,39 @@ def test_a_failing_step_reaches_its_clients_and_the_engine_lives_on(
     assert Client(engine, encoder, "b", Prompt("x", sampling=Sampling(max_new_tokens=3))).codes().shape[1] <= 3
     engine.check_health()
     assert engine.stats()["slots_used"] == 0
+
+
+def test_an_engine_that_only_fails_says_so_and_takes_nothing_more(make_engine, encoder: PromptEncoder) -> None:
+    engine = make_engine()
+    prefill, error = engine._network.prefill, torch.OutOfMemoryError("none left")
+
+    def fails(*args: object) -> None:
+        raise error
+
+    def fail(times: int) -> None:
+        engine._network.prefill = fails
+        for i in range(times):
+            with pytest.raises(type(error)):
+                Client(engine, encoder, str(i), Prompt("x")).codes()
+            engine.abort(str(i))  # a loop that does nothing else is no success
+        engine._network.prefill = prefill
+
+    def speak() -> None:
+        Client(engine, encoder, "good", Prompt("x", sampling=Sampling(seed=1, max_new_tokens=2))).codes()
+
+    fail(5)  # for memory there is hope
+    engine.check_health()
+    error = RuntimeError("CUDA error: an illegal memory access was encountered")
+    fail(2)
+    speak()
+    fail(2)
+    engine.check_health()
+    speak()
+    fail(3)
+    with pytest.raises(NotReady, match="failed 3 times in a row"):
+        engine.check_health()
+    with pytest.raises(NotReady):
+        speak()
 
 
 LEAVES = """

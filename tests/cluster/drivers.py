@@ -1,0 +1,48 @@
+"""A stand-in for the NVIDIA driver's library."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import psutil
+import pynvml
+import pytest
+
+GIB = 2**30
+
+
+class Driver:
+    """NVML of a machine with two GPUs of 16 GiB; `broken` maps a function's name and GPU to the error it raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.broken: dict[tuple[str, int], Exception] = {}
+        self.used = {0: 8 * GIB, 1: GIB // 2}
+        self.processes = {0: [SimpleNamespace(pid=psutil.Process().pid, usedGpuMemory=2 * GIB)], 1: []}
+        self.count = 2
+        self.mig = {0: (0, 0), 1: (0, 0)}
+        answers = {
+            "nvmlDeviceGetHandleByIndex": lambda index: index,
+            "nvmlDeviceGetUUID": lambda index: f"GPU-{index}",
+            "nvmlDeviceGetUtilizationRates": lambda index: SimpleNamespace(gpu=40 + index),
+            "nvmlDeviceGetMemoryInfo": lambda index: SimpleNamespace(
+                total=16 * GIB, used=self.used[index], free=16 * GIB - self.used[index]
+            ),
+            "nvmlDeviceGetName": lambda index: f"Number {index}",
+            "nvmlDeviceGetCudaComputeCapability": lambda index: (9, 0),
+            "nvmlDeviceGetMigMode": lambda index: self.mig[index],
+            "nvmlDeviceGetComputeRunningProcesses": lambda index: self.processes[index],
+        }
+        for name, answer in answers.items():
+            monkeypatch.setattr(pynvml, name, self._guarded(name, answer))
+        monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+        monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: self.count)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def _guarded(self, name: str, answer):
+        def function(index: int):
+            if error := self.broken.get((name, index)):
+                raise error
+            return answer(index)
+
+        return function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from cluster.probe import cpu_list
@@ -18,12 +19,18 @@ def choose(kind: Kind, usable: frozenset[int], performance: frozenset[int]) -> f
     return wanted if fast and wanted else usable
 
 
+@cache
+def usable() -> frozenset[int]:
+    """Logical CPUs that this process might run on before `keep_to` bound it."""
+    return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
+
+
 def keep_to(kind: Kind, listing: Path = PERFORMANCE) -> None:
     """Bind every thread of this process, and so those that they start. Does nothing where the system has no such call
     or tells of no kinds of cores."""
     if not hasattr(os, "sched_setaffinity") or not listing.exists():
         return
-    chosen = choose(kind, frozenset(os.sched_getaffinity(0)), cpu_list(listing.read_text()))
+    chosen = choose(kind, usable(), cpu_list(listing.read_text()))
     for task in Path("/proc/self/task").iterdir():
         try:
             os.sched_setaffinity(int(task.name), chosen)

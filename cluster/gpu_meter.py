@@ -74,9 +74,8 @@ class GpuMeter:
 
     def _gpu(self, index: int, handle: Any, ask: bool) -> GpuLoad:
         if handle is None:
-            self._error = (
-                self._error or f"GPU {index} is no longer listed by the NVIDIA driver: check it with nvidia-smi"
-            )
+            lost = f"GPU {index} is no longer listed by the NVIDIA driver: check it with nvidia-smi"
+            self._error = self._error or lost
             return GpuLoad(index, None, None, None)
         if ask:
             self._held[index] = self._ask(index, "listing processes", lambda: nvml.held(self._nvml, handle, self._own))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from cluster import hardware
+from cluster import affinity, hardware
 from cluster.gpu_meter import GpuLoad, GpuMeter
 from cluster.probe import Limits
 
@@ -147,11 +146,10 @@ def _temperature() -> float | None:
 
 
 class _CpuMeter:
-    """Percent of the cores that this process may use, since the last call; of its quota where a container has one."""
+    """Percent of the cores that this process might use before it was bound to some, since the last call; of its quota where a container has one."""
 
     def __init__(self) -> None:
-        affinity = getattr(os, "sched_getaffinity", None)
-        self._cores = sorted(affinity(0)) if affinity else list(range(psutil.cpu_count() or 1))
+        self._cores = sorted(affinity.usable())
         self._all = len(self._cores) == psutil.cpu_count()
         self._busy, self._idle = self._times()
         self._at, self._spent = time.monotonic(), hardware.cgroup_limits().cpu_seconds

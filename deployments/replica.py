@@ -23,7 +23,9 @@ def environment(plan: StagePlan) -> dict[str, str]:
     """Variables that must stand before torch is imported: agreeing threads, no accelerator but the planned one."""
     # Stages that share cores must not spin while they wait: a request took a third longer on two cores.
     variables = {"OMP_NUM_THREADS": str(plan.threads), "OMP_WAIT_POLICY": "PASSIVE"}
-    if plan.device != "cuda":
+    if plan.device == "cuda":
+        variables["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML and Ray count GPUs
+    else:
         variables["CUDA_VISIBLE_DEVICES"] = ""
     return variables
 

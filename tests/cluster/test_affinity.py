@@ -36,6 +36,7 @@ PROCESS = """
 import os, sys, threading, torch
 from pathlib import Path
 from cluster.affinity import keep_to
+from cluster.monitor import _CpuMeter
 torch.ones(500, 500) @ torch.ones(500, 500)  # starts torch's threads
 early = threading.Thread(target=threading.Event().wait, daemon=True)
 early.start()
@@ -43,7 +44,7 @@ keep_to("performance", Path(sys.argv[1]))
 late = threading.Thread(target=threading.Event().wait, daemon=True)
 late.start()
 threads = [os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")]
-print(len(threads), set().union(*threads))
+print(len(threads), len(_CpuMeter()._cores), set().union(*threads))
 """
 
 
@@ -53,6 +54,9 @@ def test_every_thread_of_a_process_is_bound(tmp_path: Path) -> None:
     listing = tmp_path / "cpus"
     listing.write_text(f"{fast}\n")
     command = [sys.executable, "-c", PROCESS, str(listing)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    count, cpus = done.stdout.split(" ", 1)
+    done = subprocess.run(
+        command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True
+    )
+    count, watched, cpus = done.stdout.split(" ", 2)
     assert int(count) >= 3 and cpus.strip() == f"{{{fast}}}"
+    assert int(watched) == len(os.sched_getaffinity(0)), "the load of the others still says how busy the machine is"

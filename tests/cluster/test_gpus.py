@@ -1,4 +1,4 @@
-"""GPUs as NVML tells of them, over a stand-in for the driver: a broken one hides no other, and memory is whose it is."""
+"""GPUs as NVML tells of them, over a stand-in for the driver: a broken one hides no other, memory is whose it is."""
 
 from __future__ import annotations
 

@@ -146,7 +146,8 @@ def _temperature() -> float | None:
 
 
 class _CpuMeter:
-    """Percent of the cores that this process might use before it was bound to some, since the last call; of its quota where a container has one."""
+    """Percent of the cores that this process may use, those included that it keeps off (`affinity`), since the last
+    call; of its quota where a container has one."""
 
     def __init__(self) -> None:
         self._cores = sorted(affinity.usable())

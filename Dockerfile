@@ -22,7 +22,7 @@ ENV PATH=/app/.venv/bin:$PATH PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 RAY_USAGE_ST
 COPY Makefile requirements.txt ./
 RUN make packages
 COPY . .
-RUN make project && install -d -o shoal voices
+RUN make project && install -d -o shoal voices logs
 
 USER 10001
 # 8265 is Ray's dashboard, for a node that starts with `ray start --head --dashboard-host 0.0.0.0`.

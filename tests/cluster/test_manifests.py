@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 
@@ -110,5 +112,8 @@ def test_the_launchers_file_is_what_ray_takes() -> None:
     config["file_mounts"] = {}  # paths of the machine that launches
     validate_config(prepare_config(config))
     assert len(provider["worker_ips"]) == config["max_workers"]
+    (install,) = config["setup_commands"]
+    subprocess.run(["bash", "-ec", install.replace("make -C ~/shoal", "make -n")], cwd=ROOT, check=True, timeout=60)
+    assert not any(fnmatch("model.pth", pattern) for pattern in config["rsync_exclude"]), "the starter has to travel"
     for commands in (config["head_start_ray_commands"], config["worker_start_ray_commands"]):
         assert "ray stop" in commands[0] and "ray start" in commands[-1]

@@ -42,6 +42,7 @@ def build(args: dict[str, Any]) -> serve.Application:
     if settings.csv_folder:
         csvlog.check_folder(settings.csv_folder)
     checkpoint = Checkpoint(settings.checkpoint_path)
+    checkpoint.verify()
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
     options = PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.exceptions import DeploymentUnavailableError
@@ -30,7 +31,7 @@ class Replicas:
         """The load of every machine that runs a stage, each once."""
         if time.monotonic() - self._asked >= ASK_EVERY:
             found: list[MachineLoad] = await self._ask([*self._others, *self._text_to_semantic.values()], "machine")
-            self._machines = list({each.node: each for each in found}.values())
+            self._machines = merged(found)
             self._asked = time.monotonic()
         return self._machines
 
@@ -58,3 +59,19 @@ class Replicas:
         except (DeploymentUnavailableError, TimeoutError):
             return []
         return [answer for answer in answers if not isinstance(answer, Exception)]
+
+
+def merged(answers: Iterable[MachineLoad]) -> list[MachineLoad]:
+    """Each machine once, as its last replica sees it, with the GPUs and their faults that any of them sees: each sees
+    its own GPU alone, and one on the CPU none."""
+    by_node: dict[str, list[MachineLoad]] = {}
+    for each in answers:
+        by_node.setdefault(each.node, []).append(each)
+    return [_together(found) for found in by_node.values()]
+
+
+def _together(found: list[MachineLoad]) -> MachineLoad:
+    gpus = {gpu.index: gpu for each in found for gpu in each.load.gpus}
+    error = next((each.load.gpu_error for each in found if each.load.gpu_error), None)
+    load = replace(found[-1].load, gpus=tuple(gpus[index] for index in sorted(gpus)), gpu_error=error)
+    return replace(found[-1], load=load)

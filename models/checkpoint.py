@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -53,7 +54,18 @@ class Checkpoint:
                 f"{self.path}: the codec has {codec.num_codebooks} codebooks, "
                 f"config.json says {language_model.num_codebooks}"
             )
+        ours = codec.semantic_codebook_size, codec.codebook_size
+        spoken = language_model.codebook_size, language_model.residual_codebook_size
+        if ours != spoken:
+            raise CheckpointError(f"{self.path}: the codec's codebooks have {ours} entries, config.json's {spoken}")
         return codec
+
+    def verify(self) -> None:
+        """Reads the weights whole, against the checksums that lie beside them: about a second for S1-mini. Raises
+        CheckpointError."""
+        for path in (self.path / "model.pth", self.path / "codec.pth"):
+            if zipfile.is_zipfile(path) and (part := zipfile.ZipFile(path).testzip()):
+                raise CheckpointError(f"{path} is damaged at {part}: copy or download it again")
 
     @property
     def longest_reference(self) -> float:

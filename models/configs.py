@@ -17,6 +17,21 @@ from models.types import CheckpointError
 HARMLESS_KEYS = {"architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
 # Upstream's own keys that matter in training only.
 TRAINING_KEYS = {"dropout", "initializer_range", "use_gradient_checkpointing"}
+# The sections of codec.yaml; what CodecConfig does not take of them says nothing about the network.
+CODEC_KEYS = {
+    *("_target_", "sample_rate", "causal", "latent_dim", "transformer_general_config", "quantizer"),
+    *("encoder_dim", "encoder_rates", "encoder_transformer_layers"),
+    *("decoder_dim", "decoder_rates", "decoder_transformer_layers"),
+}
+QUANTIZER_KEYS = {
+    *("_target_", "input_dim", "n_codebooks", "codebook_size", "codebook_dim", "quantizer_dropout"),
+    *("downsample_factor", "pre_module", "post_module", "semantic_codebook_size"),
+}
+MODULE_KEYS = {"_target_", "causal", "window_size", "input_dim", "config"}
+TRANSFORMER_KEYS = {
+    *("_target_", "_partial_", "block_size", "n_layer", "n_head", "dim", "intermediate_size", "n_local_heads"),
+    *("head_dim", "rope_base", "norm_eps", "dropout_rate", "attn_dropout_rate", "channels_first"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +217,20 @@ class CodecConfig:
 
     @classmethod
     def read(cls, path: Path) -> CodecConfig:
-        """Read codec.yaml, whose keys are those of upstream's modded_dac_vq.yaml. Raises CheckpointError."""
+        """Read codec.yaml, whose keys are those of upstream's modded_dac_vq.yaml. Raises CheckpointError for unknown,
+        missing and impossible ones."""
         data = _read_mapping(path, yaml.safe_load)
         try:
             quantizer, general = data["quantizer"], data["transformer_general_config"]
             module = quantizer["post_module"]
             inner = module["config"]
+            sections = [(data, CODEC_KEYS), (quantizer, QUANTIZER_KEYS), (module, MODULE_KEYS)]
+            for section, known in [*sections, (inner, TRANSFORMER_KEYS), (general, TRANSFORMER_KEYS)]:
+                for key in section:
+                    if key not in known:
+                        raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
+                if not section.get("causal", True):
+                    raise CheckpointError(f"{path}: causal must be true: a codec that looks ahead cannot stream")
             if quantizer["pre_module"] != module:
                 raise CheckpointError(f"{path}: pre_module and post_module must be alike")
             config = cls(
@@ -239,15 +262,15 @@ class CodecConfig:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: missing or misplaced key {error}") from error
-        config._check(path, module["input_dim"])
+        config._check(path, module["input_dim"], data.get("latent_dim"))
         return config
 
-    def _check(self, path: Path, input_dim: int) -> None:
+    def _check(self, path: Path, input_dim: int, latent_dim: int | None) -> None:
         if prod(self.downsample_factor) != 4:
             raise CheckpointError(f"{path}: upstream's DAC needs downsample factors whose product is 4")
         if prod(self.decoder_rates) != self.hop_length:
             raise CheckpointError(f"{path}: decoder_rates and encoder_rates must have the same product")
-        if not input_dim == self.transformer.dim == self.latent_dim:
+        if not input_dim == self.transformer.dim == self.latent_dim == (latent_dim or self.latent_dim):
             raise CheckpointError(f"{path}: the transformers' dim must be the latent dim {self.latent_dim}")
 
 

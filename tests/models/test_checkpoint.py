@@ -125,6 +125,7 @@ def test_config_keys(copy: Path) -> None:
         ({k: v for k, v in config.items() if k != "dim"}, "missing dim"),
         (config | {"model_type": "naive"}, "model_type must be 'dual_ar'"),
         (config | {"num_codebooks": 10}, "the codec has 4 codebooks, config.json says 10"),
+        (config | {"codebook_size": 1000}, r"the codec's codebooks have \(1088, 1024\) entries, config.json's"),
     ):
         (copy / "config.json").write_text(json.dumps(faulty))
         with pytest.raises(CheckpointError, match=message):
@@ -150,6 +151,43 @@ def test_codec_yaml_must_describe_a_codec_that_upstream_could_build(copy: Path) 
         (copy / "codec.yaml").write_text(yaml.safe_dump(config | {key: value}))
         with pytest.raises(CheckpointError):
             _ = Checkpoint(copy).codec_config
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ((), {"sampel_rate": 1}, "unknown key 'sampel_rate'; did you mean 'sample_rate'"),
+        ((), {"causal": False}, "causal must be true"),
+        (("quantizer",), {"codebooks": 1}, "unknown key 'codebooks'"),
+        (("quantizer", "post_module"), {"causal": False}, "causal must be true"),
+        (("quantizer", "post_module", "config"), {"n_layers": 1}, "did you mean 'n_layer'"),
+        (("transformer_general_config",), {"heads": 1}, "unknown key 'heads'"),
+    ],
+)
+def test_codec_yaml_says_nothing_that_is_not_understood(
+    copy: Path, section: tuple[str, ...], change: dict, message: str
+) -> None:
+    path = copy / "codec.yaml"
+    config = yaml.safe_load(path.read_text())
+    inner = config
+    for key in section:
+        inner = inner[key]
+    inner |= change
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(CheckpointError, match=message):
+        CodecConfig.read(path)
+
+
+@pytest.mark.parametrize("name", ["model.pth", "codec.pth"])
+def test_damaged_weights_are_named(copy: Path, name: str) -> None:
+    Checkpoint(copy).verify()
+    path = copy / name
+    damaged = bytearray(path.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 4096] = bytes(4096)
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match=f"{name} is damaged at .*data/"):
+        Checkpoint(copy).verify()
 
 
 def test_files(copy: Path, tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""What several replicas tell of one machine."""
+
+from __future__ import annotations
+
+from cluster.monitor import GpuLoad, Load
+from deployments.replicas import merged
+from deployments.stats import MachineLoad
+
+
+def seen(node: str, cpu: float, *gpus: int, error: str | None = None) -> MachineLoad:
+    load = Load(cpu, 40, 8 * 10**9, tuple(GpuLoad(index, 10, 10, None) for index in gpus), error, None)
+    return MachineLoad(node, node, False, load, False)
+
+
+def test_a_machine_has_the_gpus_that_any_of_its_replicas_sees() -> None:
+    found = merged([seen("a", 10, 3), seen("b", 20), seen("a", 11, 0, error="GPU 0 is lost"), seen("a", 12)])
+    assert [(each.node, each.load.cpu) for each in found] == [("a", 12), ("b", 20)]
+    assert [gpu.index for gpu in found[0].load.gpus] == [0, 3]
+    assert [each.load.gpu_error for each in found] == ["GPU 0 is lost", None]

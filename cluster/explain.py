@@ -58,8 +58,8 @@ def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool, named: b
     return (
         f"tier {tier.name}: {'asked for' if named else 'the first row of tiers.yaml that matches'}, and fits {names}",
         f"text {tier.text_limit} characters{hot}: by tier; longer text is split, or cut where the request asks for it",
-        f"segments of {tier.chunk_length} characters, blocks of {tier.first_block} to {tier.block} frames: a small one "
-        "sounds early, large ones cost less",
+        f"segments of at most {tier.chunk_length} characters, blocks of {tier.first_block} to {tier.block} frames: a "
+        "small one sounds early, large ones cost less",
         f"caches of {kept}: by tier",
         "redeployment starts new replicas before it stops old ones: the machines hold both"
         if spare

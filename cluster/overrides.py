@@ -88,6 +88,8 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
     if wanted.quantization == "int8" and stage != "text_to_semantic":
         raise PlanError(f"{stage}: int8 exists for text_to_semantic only: remove quantization or set it to none")
+    if wanted.compile and stage != "text_to_semantic":
+        raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted
 
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cluster.footprints import GB
-from cluster.profile import HardwareProfile, Vendor
+from cluster.profile import HardwareProfile, InstructionSet, Vendor
 
 Stage = Literal["reference_encoder", "text_to_semantic", "vq_decoder"]
 Device = Literal["cpu", "cuda", "mps"]
@@ -35,7 +35,7 @@ class Match(_Strict):
     vendor: tuple[Vendor, ...] | None = None
     apple: Family | None = None
     fanless: bool | None = None
-    amx: Literal[True] | None = None
+    instructions: InstructionSet | None = None
     free_vram_gb_min: float | None = None
     performance_cores_min: int | None = None
 
@@ -46,7 +46,7 @@ class Match(_Strict):
                 self.vendor is None or machine.cpu.vendor in self.vendor,
                 self.apple in (None, apple_family(machine)),
                 self.fanless in (None, machine.fanless),
-                not self.amx or "amx" in machine.cpu.instruction_sets,
+                self.instructions is None or self.instructions in machine.cpu.instruction_sets,
                 self.free_vram_gb_min is None or (machine.gpu_count > 0 and vram >= self.free_vram_gb_min),
                 self.performance_cores_min is None or machine.cpu.performance_cores >= self.performance_cores_min,
             )
@@ -59,7 +59,7 @@ class Match(_Strict):
                 self.vendor is None or (other.vendor is not None and set(other.vendor) <= set(self.vendor)),
                 self.apple in (None, other.apple),
                 self.fanless in (None, other.fanless),
-                not self.amx or other.amx,
+                self.instructions in (None, other.instructions),
                 _at_most(self.free_vram_gb_min, other.free_vram_gb_min),
                 _at_most(self.performance_cores_min, other.performance_cores_min),
             )

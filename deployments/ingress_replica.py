@@ -113,8 +113,8 @@ class Ingress:
 
     def _make_router(self) -> PoolRouter:
         pools = [
-            Pool(name, device_of(plan), self._stages[name], plan.tier, plan.text_limit, plan.text_limit_hot)
-            for name, plan in self._pools.plans.items()
+            Pool(name, device_of(p), self._stages[name], p.tier, p.text_limit, p.text_limit_hot, p.chunk_length)
+            for name, p in self._pools.plans.items()
         ]
         return PoolRouter(
             pools,

@@ -36,8 +36,8 @@ TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Stages on one kind of device, and the tier that it makes with its limit in characters; `text_chars_hot`: the
-    limit while a machine of it is hot, where that is another."""
+    """Stages on one kind of device, and the tier that it makes with its limits in characters, of a text and of a
+    segment; `text_chars_hot`: a text's while a machine of it is hot, where that is another."""
 
     name: str
     device: str
@@ -45,9 +45,11 @@ class Pool:
     tier: str
     text_chars: int
     text_chars_hot: int | None = None
+    segment_chars: int = 300
 
     def limits(self, limits: Limits) -> Limits:
-        return replace(limits, tier=self.tier, tier_text_chars=self.text_chars)
+        segment_chars = min(self.segment_chars, limits.segment_chars)
+        return replace(limits, tier=self.tier, tier_text_chars=self.text_chars, segment_chars=segment_chars)
 
 
 class Speech:

@@ -156,6 +156,7 @@ def test_precision_changes_what_fits() -> None:
         ("ryzen-5", LM, {"initial_replicas": 5}, "do not fit 12 CPUs and 0 GPUs"),
         ("ryzen-5", LM, {"slots": 400}, "GB usable RAM .* is under"),
         ("ryzen-5", DECODER, {"quantization": "int8"}, "int8 exists for text_to_semantic only"),
+        ("rtx-4090", DECODER, {"compile": True}, "only text_to_semantic is compiled"),
         ("m2-pro", LM, {"quantization": "int8"}, "int8 on mps falls back to the CPU"),
         ("m2-pro", LM, {"precision": "bf16"}, "bf16 does not run on mps: choose fp32 or fp16"),
         ("v100", LM, {"precision": "bf16"}, "compute capability 8.0"),

@@ -11,6 +11,7 @@ from cluster.plan import STAGES, PlanError, PlanOptions, make
 #          (vq_decoder: device, precision, compile, threads), reference_encoder's device
 TABLE = {
     "raspberry-pi-5": ("arm-board", 100, ("cpu", "fp32", "int8", False, 3, 2), ("cpu", "fp32", False, 1), "cpu"),
+    "graviton3": ("arm-server", 500, ("cpu", "bf16", "int8", False, 5, 16), ("cpu", "bf16", False, 2), "cpu"),
     "m1-air": ("apple-fanless", 600, ("mps", "fp16", "none", False, 1, 4), ("mps", "fp16", False, 1), "mps"),
     "m2-air": ("apple-fanless", 600, ("mps", "fp16", "none", False, 1, 4), ("mps", "fp16", False, 1), "mps"),
     "mac-mini-m2": ("apple-base", 600, ("mps", "fp16", "none", False, 1, 4), ("mps", "fp16", False, 1), "mps"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.pipeline import Pipeline
-from deployments.segments import Limits, header_text, segment_seed
+from deployments.pipeline import Pipeline, Pool
+from deployments.segments import Limits, header_text, segment, segment_seed
 from deployments.voices import VoiceLibrary
 from models.fish_speech.joining import SEAM_SECONDS
 from models.types import (
@@ -176,6 +176,14 @@ async def test_silence_is_an_error(voices: VoiceLibrary):
 async def test_streaming_begins_with_a_shorter_segment(stages: FakeStages, pipeline: Pipeline):
     await listen(pipeline, SynthesisRequest(LONG, streaming=True))
     assert len(stages.prompts[0].text) <= pipeline.limits.first_segment_chars < len(stages.prompts[1].text)
+
+
+def test_a_segment_is_as_long_as_the_pool_and_the_server_let_it_be(stages: FakeStages):
+    pool = Pool("cpu", "cpu", stages, "arm-board", 1000, segment_chars=100)
+    asked = SynthesisRequest(LONG, chunk_length=300)
+    assert max(map(len, segment(asked, pool.limits(Limits()))[0])) <= 100
+    assert pool.limits(Limits(segment_chars=50)).segment_chars == 50
+    assert 200 < max(map(len, segment(asked, Limits())[0])) <= 300
 
 
 async def test_seeds_differ_by_segment_and_repeat_by_request(stages: FakeStages, pipeline: Pipeline):

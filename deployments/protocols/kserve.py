@@ -1,4 +1,4 @@
-"""KServe v2 / Triton over HTTP: health, metadata and configuration of the model repository."""
+"""KServe v2 / Triton over HTTP: health, metadata and configuration of the model repository, and inference."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.protocols.infer import speech
 from models.repository import ModelConfig
 
 VERSION = "1"
+EXTENSIONS = ["model_repository", "binary_tensor_data"]
 
 
 async def server(request: Request) -> Response:
-    body = {"name": "shoal", "version": request.app.state.info.version, "extensions": ["model_repository"]}
+    body = {"name": "shoal", "version": request.app.state.info.version, "extensions": EXTENSIONS}
     return JSONResponse(body)
 
 
@@ -51,8 +53,11 @@ async def index(request: Request) -> Response:
 
 
 async def infer(request: Request) -> Response:
-    _model(request)
-    raise HTTPException(501, "infer is not implemented yet; POST /v1/tts or /v1/audio/speech makes speech.")
+    """The ensemble's, whole. As in Triton, models that stream are not asked by themselves over HTTP."""
+    model = _model(request)
+    if not model.ensemble:
+        raise HTTPException(400, f"{model.name} works as a step of fish_speech only: infer that.")
+    return await speech(request, model)
 
 
 def _model(request: Request) -> ModelConfig:

@@ -1,12 +1,15 @@
-"""The real tritonclient over HTTP: health, metadata and configuration."""
+"""The real tritonclient over HTTP: health, metadata, configuration and inference."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
+VOICE = Path(__file__).parents[1] / "voices" / "june-fr.wav"
 MODELS = ["reference_encoder", "text_to_semantic", "vq_decoder", "fish_speech"]
 
 
@@ -38,8 +41,26 @@ def test_what_is_not_there(client):
         client.get_model_metadata("bert")
 
 
-def test_infer_says_that_it_is_missing(client):
-    text = tritonclient.http.InferInput("TEXT", [1], "INT32")
-    text.set_data_from_numpy(np.zeros(1, np.int32))
-    with pytest.raises(InferenceServerException, match="not implemented"):
-        client.infer("fish_speech", [text])
+def given(name: str, value: object, datatype: str = "BYTES", kind: type = np.object_) -> tritonclient.http.InferInput:
+    tensor = tritonclient.http.InferInput(name, [1], datatype)
+    tensor.set_data_from_numpy(np.array([value], kind))
+    return tensor
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_infer(client, binary: bool):
+    inputs = [given("TEXT", b"One fish, two fish."), given("SEED", 3, "INT64", np.int64)]
+    inputs += [given("MAX_NEW_TOKENS", 12, "INT32", np.int32), given("TEMPERATURE", 0.7, "FP32", np.float32)]
+    inputs += [given("REFERENCE_AUDIO", VOICE.read_bytes()), given("REFERENCE_TEXT", "Félicitations !".encode())]
+    pcm = tritonclient.http.InferRequestedOutput("PCM", binary_data=binary)
+    said = [client.infer("fish_speech", inputs, outputs=outputs, request_id="a") for outputs in ([pcm], None)]
+    assert said[0].get_response()["parameters"]["sample_rate"] > 0 and said[0].get_response()["id"] == "a"
+    assert said[0].as_numpy("PCM").dtype == np.float32 and np.abs(said[0].as_numpy("PCM")).max() > 0
+    assert np.array_equal(said[0].as_numpy("PCM"), said[1].as_numpy("PCM")), "the same request, the same sound"
+
+
+def test_a_faulty_inference_says_what_to_do(client):
+    with pytest.raises(InferenceServerException, match="TEXT is BYTES, not INT32"):
+        client.infer("fish_speech", [given("TEXT", 1, "INT32", np.int32)])
+    with pytest.raises(InferenceServerException, match="infer that"):
+        client.infer("vq_decoder", [given("TEXT", b"a")])

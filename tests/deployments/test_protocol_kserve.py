@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from deployments.ingress import create_app
 from deployments.voices import VoiceLibrary
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline
 
+VOICE = Path(__file__).parents[1] / "voices" / "june-fr.wav"
 MODELS = {"reference_encoder", "text_to_semantic", "vq_decoder", "fish_speech"}
 
 
@@ -61,7 +63,8 @@ def test_the_ensemble_names_its_steps(client: TestClient):
     [
         ("GET", "/v2/models/bert", 404, "fish_speech"),
         ("GET", "/v2/models/fish_speech/versions/2", 404, "version 1"),
-        ("POST", "/v2/models/fish_speech/infer", 501, "/v1/tts"),
+        ("POST", "/v2/models/fish_speech/infer", 400, "no inference request"),
+        ("POST", "/v2/models/vq_decoder/infer", 400, "infer that"),
         ("POST", "/v2/models/bert/infer", 404, "bert"),
         ("GET", "/v2/nothing", 404, "/v2/nothing"),
     ],
@@ -71,3 +74,50 @@ def test_errors_have_kserves_form(client: TestClient, method, path, status, says
     assert response.status_code == status
     assert set(response.json()) == {"error"}
     assert says in response.json()["error"]
+
+
+def words(name: str, *values: object, datatype: str = "BYTES", **more: object) -> dict:
+    return {"name": name, "datatype": datatype, "shape": [len(values)], "data": list(values)} | more
+
+
+def test_infer_speaks_in_json(client: TestClient, stages: FakeStages):
+    body = {"id": "7", "inputs": [words("TEXT", "Hello."), words("SEED", 5, datatype="INT64")]}
+    response = client.post("/v2/models/fish_speech/versions/1/infer", json=body)
+    said = response.json()
+    assert (said["model_name"], said["id"]) == ("fish_speech", "7") and response.headers["X-Seed"] == "5"
+    assert said["parameters"] == {"sample_rate": stages.sample_rate, "seed": 5}
+    (output,) = said["outputs"]
+    assert output["shape"] == [len(output["data"])] and max(output["data"]) > 0.1
+    assert stages.prompts[0].sampling.seed == 5
+
+
+def test_infer_takes_a_recording_in_base64(client: TestClient, stages: FakeStages):
+    audio = base64.b64encode(VOICE.read_bytes()).decode()
+    inputs = [words("TEXT", "Hi."), words("REFERENCE_AUDIO", audio), words("REFERENCE_TEXT", "One fish.")]
+    assert client.post("/v2/models/fish_speech/infer", json={"inputs": inputs}).status_code == 200
+    assert stages.prompts[0].references[0].text == "One fish."
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ([], "text"),
+        ([words("TEXT", "a", "b")], "takes one value"),
+        ([words("TXT", "a")], "did you mean 'TEXT'"),
+        ([words("TEXT", "a", datatype="INT32")], "TEXT is BYTES, not INT32"),
+        ([words("TEXT", "a", parameters={"binary_data_size": 9})], "ends before its 9 bytes"),
+        ([words("TEXT", "a"), words("REFERENCE_TEXT", "b")], "REFERENCE_AUDIO needs"),
+        ([words("TEXT", "a"), words("TEMPERATURE", 7.0, datatype="FP32")], "temperature"),
+        ([words("TEXT", "a"), words("VOICE", "nobody")], "no voice 'nobody'"),
+    ],
+)
+def test_what_cannot_be_inferred_is_named(client: TestClient, inputs: list, says: str):
+    response = client.post("/v2/models/fish_speech/infer", json={"inputs": inputs})
+    assert response.status_code in (400, 404) and says in response.json()["error"]
+
+
+@pytest.mark.parametrize("length", ["-1", "9999", "x"])
+def test_a_header_that_lies_about_the_body_is_refused(client: TestClient, length: str):
+    headers = {"Inference-Header-Content-Length": length}
+    response = client.post("/v2/models/fish_speech/infer", json={"inputs": [words("TEXT", "a")]}, headers=headers)
+    assert response.status_code == 400 and "no inference request" in response.json()["error"]

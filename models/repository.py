@@ -30,7 +30,8 @@ class Tensor(_Strict):
 
 
 class DynamicBatching(_Strict):
-    """Requests that arrive within this window of one another may share a batch."""
+    """Requests that arrive within this window of one another may share a batch; without a window, those that wait
+    while a batch is computed share the next one."""
 
     max_queue_delay_microseconds: int = Field(ge=0)
 
@@ -63,6 +64,11 @@ class ModelConfig(_Strict):
     dynamic_batching: DynamicBatching | None = None
     instance_group: InstanceGroup = InstanceGroup()
     ensemble: list[Step] = []
+
+    def planned(self, slots: int, device: str, replicas: int) -> ModelConfig:
+        """As it runs on the machines that there are."""
+        group = InstanceGroup(kind="KIND_CPU" if device == "cpu" else "KIND_GPU", count=replicas)
+        return self.model_copy(update={"max_batch_size": slots, "instance_group": group})
 
     def triton(self) -> dict[str, Any]:
         """The same as Triton's model configuration (model_config.proto in JSON), which is what its clients expect."""

@@ -35,7 +35,11 @@ async def metadata(request: Request) -> Response:
 
 
 async def config(request: Request) -> Response:
-    return JSONResponse(_model(request).triton())
+    """The model's, with the batch width and the instances of the plan that runs."""
+    model, plan = _model(request), request.app.state.info.plan or {}
+    if stage := plan.get("stages", {}).get(model.name):
+        model = model.planned(stage["slots"], stage["device"], stage["max_replicas"])
+    return JSONResponse(model.triton())
 
 
 async def model_ready(request: Request) -> Response:

@@ -25,7 +25,7 @@ from models.reference_encoder import audio
 from models.types import Prompt
 
 FRAME = 2048
-INFO = ServerInfo(version="0.0", checkpoint="fake", device="cpu", tier="test", precision="fp32", plan={"stages": []})
+INFO = ServerInfo(version="0.0", checkpoint="fake", device="cpu", tier="test", precision="fp32", plan={"stages": {}})
 
 
 class FakeStages:

@@ -58,6 +58,15 @@ def test_the_ensemble_names_its_steps(client: TestClient):
     assert config["platform"] == "ensemble"
 
 
+def test_the_configuration_is_that_of_the_plan(tmp_path: Path):
+    stage = {"slots": 3, "device": "cuda", "max_replicas": 2}
+    info = replace(INFO, plan={"stages": {"vq_decoder": stage}})
+    with TestClient(create_app(make_pipeline(FakeStages(), VoiceLibrary(str(tmp_path))), info)) as client:
+        config = client.get("/v2/models/vq_decoder/config").json()
+        assert config["max_batch_size"] == 3 and config["instance_group"] == [{"kind": "KIND_GPU", "count": 2}]
+        assert client.get("/v2/models/text_to_semantic/config").json()["instance_group"][0]["kind"] == "KIND_AUTO"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "says"),
     [

@@ -237,7 +237,7 @@ class Engine:
             return
         try:
             self._prefixes.keep(key, length, lambda: self._network.copy_prefix(work.stream.slot, length))
-        except (RuntimeError, MemoryError):  # others took the GPU's memory: what only saves time must end no stream
+        except (RuntimeError, MemoryError, OSError):  # memory is gone, mmap's too: what only saves time ends no stream
             logger.exception("a voice's prefix could not be kept: none is kept until there is memory again")
             self._prefixes.shrink(0)
 

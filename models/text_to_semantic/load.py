@@ -15,7 +15,7 @@ from models.configs import LanguageModelConfig
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import Quantization
 from models.text_to_semantic.native import build as native
-from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.native.network import NativeNetwork, unfit
 from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
@@ -84,7 +84,7 @@ def make_network(
 ) -> Network | NativeNetwork:
     """The network for a plan: on a CPU in int8 the native kernels, where they can be built."""
     if device == "cpu" and quantization == "int8":
-        reason = native.available()
+        reason = native.available() or unfit(config)
         if reason is None:
             return NativeNetwork(config, tensors, ids, slots=slots, positions=positions, threads=threads)
         logger.warning("text_to_semantic runs on torch's int8, slower than the native kernels: %s", reason)

@@ -302,15 +302,3 @@ def test_an_engine_runs_on_it(tiny: Path) -> None:
     assert max(codes.shape[1] for codes in together) > 20
     for text, codes in zip(everyone, together, strict=True):
         assert np.array_equal(run(1, [text])[0], codes)
-
-
-def test_a_compiler_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    build.load.cache_clear()
-    with pytest.raises(build.CannotBuild, match="no-such-option"):
-        build.load(("--no-such-option",))
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    assert "no C++ compiler" in build.available()
-    assert not list(tmp_path.rglob("*.so"))
-    build.load.cache_clear()

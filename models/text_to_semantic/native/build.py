@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -33,9 +34,14 @@ def available() -> str | None:
 @functools.cache
 def load(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
     """The compiled library. `flags` are added to the compiler's. Raises CannotBuild."""
-    path = library_path(flags)
-    if not path.exists():
-        _compile(path, flags)
+    try:
+        path = library_path(flags)
+        if path.exists():
+            with contextlib.suppress(OSError):  # cut off by a power cut, or made for another C library
+                return ctypes.CDLL(str(path))
+    except (OSError, RuntimeError) as error:
+        raise CannotBuild(f"no cache directory (set XDG_CACHE_HOME): {error}") from error
+    _compile(path, flags)
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:

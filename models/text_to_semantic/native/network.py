@@ -12,12 +12,28 @@ from torch import Tensor
 from models.configs import LanguageModelConfig, TransformerConfig
 from models.memory import discard
 from models.text_to_semantic.native import abi
-from models.text_to_semantic.native.packing import BLOCK, GROUP, LANES, PANEL, Packer, lazy_zeros, padded, table
+from models.text_to_semantic.native.packing import (
+    BLOCK,
+    GROUP,
+    LANES,
+    MAX_HEAD_DIM,
+    PANEL,
+    Packer,
+    lazy_zeros,
+    padded,
+    table,
+)
 from models.text_to_semantic.network import TokenIds
 from models.text_to_semantic.transformer import rope_table
 from models.types import Sampling
 
 Prefix = tuple[int, Tensor]  # positions, and the cache's bytes of the 16-position blocks they lie in
+
+
+def unfit(config: LanguageModelConfig) -> str | None:
+    """Why the kernels cannot run a checkpoint, or None."""
+    widest = max(config.slow.head_dim, config.fast.head_dim)
+    return f"head_dim is {widest}, and they take {MAX_HEAD_DIM}" if widest > MAX_HEAD_DIM else None
 
 
 class NativeNetwork:
@@ -40,7 +56,7 @@ class NativeNetwork:
     ) -> None:
         """`positions` bounds prompt plus frames of a slot; `flags` are added to the compiler's, for tests.
 
-        Raises build.CannotBuild where `build.available` says so.
+        Raises build.CannotBuild where `build.available` says so, ValueError where `unfit` does.
         """
         self.config, self.ids = config, ids
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
@@ -52,6 +68,8 @@ class NativeNetwork:
         self._keep: list[object] = []  # what the kernels point into
         self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
         self._model = self._describe(tensors)
+        if reason := unfit(config):
+            raise ValueError(reason)
         network = self._library.shoal_create(ctypes.byref(self._model), threads)
         self._network = ctypes.c_void_p(network)
         weakref.finalize(self, self._library.shoal_destroy, self._network)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import mmap
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from models.memory import page_out
 from models.text_to_semantic.native import abi
 
 PANEL, GROUP, LANES = 32, 64, 16  # kPanel, kGroup, kLanes of the kernels
+MAX_HEAD_DIM = 256  # kMaxHeadDim: their buffers hold no wider head
 BLOCK = GROUP * PANEL + 2 * PANEL  # kBlock, in bytes
 
 
@@ -34,9 +38,19 @@ def lazy_zeros(size: int) -> Tensor:
     """
     flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
     memory = mmap.mmap(-1, max(size, mmap.PAGESIZE), flags=flags)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
+    if _huge_pages_are_small():
+        with contextlib.suppress(OSError):  # not every kernel takes the advice
+            memory.madvise(mmap.MADV_HUGEPAGE)
     return torch.from_numpy(np.frombuffer(memory, dtype=np.uint8)[:size])
+
+
+@functools.cache
+def _huge_pages_are_small() -> bool:
+    """Kernels with pages of 64 KB have huge ones of 512 MB: a slot's first position would take one."""
+    try:
+        return int(Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size").read_text()) <= 2**21
+    except (OSError, ValueError):
+        return False
 
 
 class Packer:

@@ -5,8 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -144,7 +147,12 @@ struct Member {
 class Team {
  public:
   explicit Team(int threads) : count_(threads), cores_(threads), barrier_(threads) {
-    for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
+    try {
+      for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
+    } catch (const std::system_error& error) {  // those that started wait for the others: there is no way back
+      std::fprintf(stderr, "shoal: cannot start %d threads: %s (a limit of processes?)\n", threads, error.what());
+      std::abort();
+    }
   }
 
   ~Team() {

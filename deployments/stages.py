@@ -19,11 +19,11 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
+from deployments.batcher import STALLED_AFTER
 from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.stats import Origin, SegmentStats
 from models.types import Busy, Gone, NotReady, Prompt
 
-ENCODED_WITHIN = 600.0  # seconds, of waiting and of work: slow machines take minutes for the longest recordings
 ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
 
 
@@ -54,7 +54,7 @@ class RayStages:
 
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
-            async with asyncio.timeout(ENCODED_WITHIN):
+            async with asyncio.timeout(STALLED_AFTER):
                 codes, notes = await self._encode.remote(audio)
         return EncodedAudio(codes, notes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from math import prod
 from pathlib import Path
@@ -139,9 +140,7 @@ class LanguageModelConfig:
         if data.get("is_reward_model"):
             raise CheckpointError(f"{path}: a reward model cannot generate speech")
         known = {f.name for f in fields(cls)}
-        for key in data:
-            if key not in known | HARMLESS_KEYS | TRAINING_KEYS:
-                raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
+        _refuse_unknown(path, data.keys() - HARMLESS_KEYS - TRAINING_KEYS, known)
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in data]
         if missing:
             raise CheckpointError(f"{path}: missing {', '.join(missing)}")
@@ -226,9 +225,7 @@ class CodecConfig:
             inner = module["config"]
             sections = [(data, CODEC_KEYS), (quantizer, QUANTIZER_KEYS), (module, MODULE_KEYS)]
             for section, known in [*sections, (inner, TRANSFORMER_KEYS), (general, TRANSFORMER_KEYS)]:
-                for key in section:
-                    if key not in known:
-                        raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
+                _refuse_unknown(path, section, known)
                 if not section.get("causal", True):
                     raise CheckpointError(f"{path}: causal must be true: a codec that looks ahead cannot stream")
             if quantizer["pre_module"] != module:
@@ -272,6 +269,12 @@ class CodecConfig:
             raise CheckpointError(f"{path}: decoder_rates and encoder_rates must have the same product")
         if not input_dim == self.transformer.dim == self.latent_dim == (latent_dim or self.latent_dim):
             raise CheckpointError(f"{path}: the transformers' dim must be the latent dim {self.latent_dim}")
+
+
+def _refuse_unknown(path: Path, keys: Iterable[str], known: set[str]) -> None:
+    for key in keys:
+        if key not in known:
+            raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
 
 
 def _read_mapping(path: Path, parse: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError, model_validator
+from pydantic import model_validator
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -50,9 +50,7 @@ class InferRequest(fields.Fields):
     @property
     def wants_binary(self) -> bool:
         always = bool(self.parameters.get("binary_data_output"))
-        return any(bool(each.parameters.get("binary_data", always)) for each in self.outputs) or (
-            always and not self.outputs
-        )
+        return any(each.parameters.get("binary_data", always) for each in self.outputs) if self.outputs else always
 
 
 class SpeechInputs(fields.Generation):
@@ -96,7 +94,7 @@ def _split(body: bytes, header_length: str | None) -> tuple[InferRequest, bytes]
         if not 0 <= length <= len(body):
             raise ValueError(f"{HEADER_LENGTH} says {length}, the body has {len(body)} bytes")
         return fields.check(InferRequest, from_json(body[:length])), body[length:]
-    except (ValueError, RecursionError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"The body is no inference request: {error}") from None
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoint import Checkpoint
 from models.text_to_semantic.engine import Engine
-from models.text_to_semantic.network import Network
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.scheduler import Scheduler
+from tests.models.networks import network
 
 LEAD = 10_000
 
@@ -29,18 +28,9 @@ def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
     def make(
         slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none", path: Path = tiny
     ) -> Engine:
-        checkpoint = Checkpoint(path)
-        network = Network(
-            checkpoint.language_model_config,
-            checkpoint.language_model_tensors(),
-            encoder.ids,
-            slots=slots,
-            positions=400,
-            quantization=quantization,
-        )
-        engine = Engine(
-            network, Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0), PrefixCache(200)
-        )
+        scheduler = Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0)
+        made = network(path, encoder, slots=slots, positions=400, quantization=quantization)
+        engine = Engine(made, scheduler, PrefixCache(200))
         engines.append(engine)
         return engine
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch._inductor.utils import run_and_get_code
 
-from models.checkpoint import Checkpoint
 from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.transformer import Cache
 from models.types import Prompt, Sampling
+from tests.models import networks
 
 SLOTS, POSITIONS = 3, 320
 
@@ -34,11 +34,8 @@ def test_buckets_of_context() -> None:
 
 @pytest.fixture
 def network(tiny: Path) -> Network:
-    checkpoint, device = Checkpoint(tiny), "cuda" if torch.cuda.is_available() else "cpu"
-    config = checkpoint.language_model_config
-    ids = PromptEncoder(tiny, config.num_codebooks).ids
-    tensors = checkpoint.language_model_tensors()
-    return Network(config, tensors, ids, slots=SLOTS, positions=POSITIONS, device=device)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=device)
 
 
 def test_the_compiled_step_does_not_copy_its_cache() -> None:

@@ -7,12 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from checkpoints.build import TINY, build
 from models.checkpoint import Checkpoint
+from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import make_linear
+from models.text_to_semantic.native import build as build_native
+from models.text_to_semantic.native.network import NativeNetwork
+from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.scheduler import Scheduler
 from models.text_to_semantic.traffic import weights_per_step
 from models.types import Prompt, Sampling
 from tests.models.engine_client import Client, voice
@@ -134,6 +140,29 @@ def test_an_utterance_ends_where_the_codes_are_the_last_of_the_vocabulary(
     for client in spoken:
         client.codes()
     assert not any(client.finished.reached_limit for client in spoken)
+
+
+@pytest.mark.skipif(bool(reason := build_native.available()), reason=str(reason))
+def test_an_engine_runs_on_the_native_kernels(tiny: Path, encoder: PromptEncoder) -> None:
+    checkpoint = Checkpoint(tiny)
+
+    def run(slots: int, texts: list[Prompt]) -> list[np.ndarray]:
+        config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
+        network = NativeNetwork(config, tensors, encoder.ids, slots=slots, positions=400, threads=2)
+        engine = Engine(
+            network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(1000)
+        )
+        try:
+            clients = [Client(engine, encoder, str(i), text) for i, text in enumerate(texts)]
+            return [client.codes() for client in clients]
+        finally:
+            engine.stop()
+
+    everyone = prompts(8)
+    together = run(4, everyone)
+    assert max(codes.shape[1] for codes in together) > 20
+    for text, codes in zip(everyone, together, strict=True):
+        assert np.array_equal(run(1, [text])[0], codes)
 
 
 def test_int8_speaks(make_engine, encoder: PromptEncoder) -> None:

@@ -6,24 +6,18 @@ import resource
 import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from models.configs import LanguageModelConfig
 from models.tensors import language_model_shapes
-from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.native.packing import LANES
 from models.text_to_semantic.network import Network, TokenIds
-from models.text_to_semantic.prefix_cache import PrefixCache
-from models.text_to_semantic.prompt import PromptEncoder
-from models.text_to_semantic.scheduler import Scheduler
-from models.types import Prompt, Sampling
+from models.types import Sampling
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
@@ -276,29 +270,3 @@ def test_memory_stays_flat_over_a_thousand_frames() -> None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     assert utterance() + 2048 > utterance()  # KB
-
-
-def test_an_engine_runs_on_it(tiny: Path) -> None:
-    from models.checkpoint import Checkpoint
-    from tests.models.engine_client import Client
-    from tests.models.test_engine import prompts
-
-    checkpoint, encoder = Checkpoint(tiny), PromptEncoder(tiny, 4)
-
-    def run(slots: int, texts: list[Prompt]) -> list[np.ndarray]:
-        config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
-        network = NativeNetwork(config, tensors, encoder.ids, slots=slots, positions=400, threads=2)
-        engine = Engine(
-            network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(1000)
-        )
-        try:
-            clients = [Client(engine, encoder, str(i), text) for i, text in enumerate(texts)]
-            return [client.codes() for client in clients]
-        finally:
-            engine.stop()
-
-    everyone = prompts(8)
-    together = run(4, everyone)
-    assert max(codes.shape[1] for codes in together) > 20
-    for text, codes in zip(everyone, together, strict=True):
-        assert np.array_equal(run(1, [text])[0], codes)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.sampling import exponential_noise
 from models.types import EncodedReference, Prompt, Sampling
+from tests.models import networks
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -87,16 +87,7 @@ def upstream_frames(model: DualARTransformer, prompt: Prompt, monkeypatch: pytes
 
 
 def network(tiny: Path, encoder: PromptEncoder, slots: int, **options: object) -> Network:
-    checkpoint = Checkpoint(tiny)
-    return Network(
-        checkpoint.language_model_config,
-        checkpoint.language_model_tensors(),
-        encoder.ids,
-        slots=slots,
-        positions=512,
-        upstream_penalty=True,
-        **options,
-    )
+    return networks.network(tiny, encoder, slots=slots, positions=512, upstream_penalty=True, **options)
 
 
 def start(

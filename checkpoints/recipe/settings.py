@@ -26,32 +26,41 @@ class Part:
 
 
 @dataclass(frozen=True)
-class CodecTraining:
-    """`plain_steps` without quantisation come first, and after `steps` in all `decoder_steps` more that leave the codes
-    as they are; a step sees `batch` crops of `seconds`. `listening` weighs what a recogniser
-    hears; 0 does without one."""
+class Phase:
+    """Steps up to `until`, whose rate goes in a line from `rate`, where the phase before ended, to `last_rate`."""
 
-    architecture: Path
-    steps: int
-    plain_steps: int
-    decoder_steps: int
-    batch: int
-    seconds: float
+    until: int
     rate: float
-    listening: float
-    compile: bool
+    last_rate: float
 
 
 @dataclass(frozen=True)
-class Phase:
-    """Up to step `until`, a step sees `batch` sequences of `length` positions. The rate goes in a line from `rate`,
-    where the phase before ended, to `last_rate`."""
+class CodecPhase(Phase):
+    """`decoder: true` leaves the codes as they are."""
 
-    until: int
+    decoder: bool = False
+
+
+@dataclass(frozen=True)
+class SequencePhase(Phase):
+    """A step sees `batch` sequences of `length` positions."""
+
     batch: int
     length: int
-    rate: float
-    last_rate: float
+
+
+@dataclass(frozen=True)
+class CodecTraining:
+    """`plain_steps` without quantisation come first; a step sees `batch` crops of `seconds`. `listening` weighs what a
+    recogniser hears; 0 does without one."""
+
+    architecture: Path
+    phases: tuple[CodecPhase, ...]
+    plain_steps: int
+    batch: int
+    seconds: float
+    listening: float
+    compile: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ class LanguageModelTraining:
     replaced; `guidance` weighs what `guided_layers` are told."""
 
     shape: dict
-    phases: tuple[Phase, ...]
+    phases: tuple[SequencePhase, ...]
     fast_frames: int
     noise: float
     guidance: float
@@ -83,12 +92,16 @@ def load(path: Path) -> Settings:
     """The settings in a YAML file. ValueError names the key that does not belong there."""
     raw = yaml.safe_load(path.read_text())
     parts = tuple(strict(Part, part, "parts") for part in raw.pop("parts"))
-    codec = strict(CodecTraining, {**raw["codec"], "architecture": path.parent / raw["codec"]["architecture"]}, "codec")
-    phases = tuple(strict(Phase, phase, "lm.phases") for phase in raw["lm"]["phases"])
-    guided = tuple(raw["lm"]["guided_layers"])
+    architecture, phases = path.parent / raw["codec"]["architecture"], phases_of(CodecPhase, raw["codec"], "codec")
+    codec = strict(CodecTraining, {**raw["codec"], "architecture": architecture, "phases": phases}, "codec")
+    phases, guided = phases_of(SequencePhase, raw["lm"], "lm"), tuple(raw["lm"]["guided_layers"])
     lm = strict(LanguageModelTraining, {**raw["lm"], "phases": phases, "guided_layers": guided}, "lm")
     work = Path(raw["work"]).expanduser()
     return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
+
+
+def phases_of(kind, values: dict, where: str) -> tuple:
+    return tuple(strict(kind, phase, f"{where}.phases") for phase in values["phases"])
 
 
 def strict(kind, values: dict, where: str):
@@ -96,3 +109,11 @@ def strict(kind, values: dict, where: str):
     if unknown:
         raise ValueError(f"{where}: no setting {sorted(unknown)}; there are {[item.name for item in fields(kind)]}")
     return kind(**values)
+
+
+def scheduled(phases: tuple[Phase, ...], step: int) -> tuple[Phase, float, float]:
+    """The phase that a step belongs to, how much of it is over, and the rate."""
+    number = next(number for number, phase in enumerate(phases) if step < phase.until)
+    phase, start = phases[number], phases[number - 1].until if number else 0
+    share = (step - start) / (phase.until - start)
+    return phase, share, phase.rate + (phase.last_rate - phase.rate) * share

@@ -48,8 +48,7 @@ def restore(settings: Settings, directory: Path, step: int) -> None:
         for file in ("codec.pth", "model.pth")
     )
     codec = {f"dac.{name}": tensor for name, tensor in codec.items()}
-    trained = settings.codec.steps + settings.codec.decoder_steps
-    write(settings.work / "codec-state.pth", codec=codec, step=trained)
+    write(settings.work / "codec-state.pth", codec=codec, step=settings.codec.phases[-1].until)
     mean = {f"module.{name}": tensor for name, tensor in language_model.items()}
     write(settings.work / "lm-state.pth", model=language_model, mean=mean, step=step)
 

@@ -1,14 +1,13 @@
 """Trains the codec: `python -m checkpoints.recipe.train_codec checkpoints/recipe/starter.yaml [--device cuda]`.
 
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
-step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of the
-run. Last the decoder learns alone: what a language model has learned from the codes stays valid. The loss is log-mel
-and spectral convergence at four resolutions, and how differently a recogniser hears it; there is no adversary. State is
-saved as it goes, and the command goes on from it."""
+step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of a
+phase. A phase may be the decoder's alone: what a language model has learned from the codes stays valid. The loss is
+log-mel and spectral convergence at four resolutions, and how differently a recogniser hears it; there is no adversary.
+State is saved as it goes, and the command goes on from it."""
 
 import argparse
 import json
-import math
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from checkpoints.recipe import codec_network, judges, state
 from checkpoints.recipe.listener import Listener
-from checkpoints.recipe.settings import CodecTraining, Settings, load
+from checkpoints.recipe.settings import CodecTraining, Settings, load, scheduled
 
 # Transform, hop, mel bands. Only the first tells the harmonics of low voices apart.
 RESOLUTIONS = ((2048, 512, 128), (1024, 256, 80), (512, 128, 64), (256, 64, 32))
@@ -102,12 +101,12 @@ class Codec(nn.Module):
         z = quantizer.pre_module(quantizer.downsample(self.latents(audio)))
         return self.sound(quantizer.upsample(quantizer.post_module(z))), z
 
-    def freeze_codes(self) -> None:
-        """Keeps everything up to the codes, and their meaning, from learning."""
+    def learn_codes(self, learn: bool) -> None:
+        """Whether everything up to the codes, and their meaning, learns too."""
         quantizer = self.dac.quantizer
         before = (self.dac.encoder, quantizer.downsample, quantizer.pre_module)
         for module in (*before, quantizer.semantic_quantizer, quantizer.quantizer):
-            module.requires_grad_(False)
+            module.requires_grad_(learn)
 
     def again(self, audio: Tensor) -> Tensor:
         """The sound of the audio's codes."""
@@ -148,23 +147,22 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
     torch.manual_seed(settings.seed)
     codec = Codec(training.architecture, training.compile).to(device).train()
     loss_of, crops = Loss(codec.dac.sample_rate).to(device), Crops(settings, training)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=training.rate, betas=(0.8, 0.99), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(codec.parameters(), lr=0.0, betas=(0.8, 0.99), weight_decay=1e-3)
     listener = Listener(judges.whisper_weights(settings.work / "whisper")).to(device) if training.listening else None
     kept = settings.work / "codec-state.pth"
     step = state.resume(kept, [optimizer], device, codec=codec)
     log, history, started, began = (settings.work / "codec.log").open("a"), [], time.monotonic(), step
-    while step < training.steps + training.decoder_steps:
-        alone = step >= training.steps
-        share = (step - training.steps) / training.decoder_steps if alone else step / training.steps
-        rate = training.rate * min(1.0, (step - began + 1) / 50) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * share)))
+    while step < training.phases[-1].until:
+        phase, share, rate = scheduled(training.phases, step)
+        rate *= min(1.0, (step - began + 1) / 50)
         for group in optimizer.param_groups:
             group["lr"] = rate
         rng = np.random.default_rng((settings.seed, step))
         audio = crops.draw(rng).to(device)
         if step == training.plain_steps:
             codec.fill(torch.cat([codec.plain(crops.draw(rng).to(device))[1] for _ in range(4)]))
-        if alone:
-            codec.freeze_codes()
+        codec.learn_codes(not phase.decoder)
+        if phase.decoder:
             heard, extra, commitment = codec.again(audio), 0.0, torch.zeros(())
         elif step < training.plain_steps:
             heard, extra, commitment = codec.plain(audio)[0], 0.0, torch.zeros(())
@@ -178,7 +176,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
         (15 * mel + convergence + training.listening * listening + extra).backward()
         nn.utils.clip_grad_norm_(codec.parameters(), 5.0)
         optimizer.step()
-        if training.plain_steps <= step < training.steps:
+        if step >= training.plain_steps and not phase.decoder:
             codec.count(result.latents, result.codes, revive=step % 25 == 0 and share < 0.7)
         step += 1
         history.append((mel.item(), convergence.item(), listening.item(), commitment.item()))
@@ -191,7 +189,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             log.write(line + "\n")
             log.flush()
             history, started = [], time.monotonic()
-        if step % 500 == 0 or step == training.steps + training.decoder_steps:
+        if step % 500 == 0 or step == training.phases[-1].until:
             state.write(kept, codec=codec.state_dict(), optimizers=[optimizer.state_dict()], step=step)
 
 

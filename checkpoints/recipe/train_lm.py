@@ -18,7 +18,7 @@ from checkpoints.build import write_tokenizer
 from checkpoints.recipe import state
 from checkpoints.recipe.lm_network import losses
 from checkpoints.recipe.lm_sequences import Batch, Corpus
-from checkpoints.recipe.settings import LanguageModelTraining, Phase, Settings, load
+from checkpoints.recipe.settings import LanguageModelTraining, Settings, load, scheduled
 
 QUERIES = 128  # positions of each sequence whose attention is guided in a step
 MEAN = 0.999  # of the running mean of the weights
@@ -105,13 +105,6 @@ def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: 
     return results
 
 
-def scheduled(phases: tuple[Phase, ...], step: int) -> tuple[Phase, float]:
-    """The phase that a step belongs to, and its rate."""
-    number = next(number for number, phase in enumerate(phases) if step < phase.until)
-    phase, start = phases[number], phases[number - 1].until if number else 0
-    return phase, phase.rate + (phase.last_rate - phase.rate) * (step - start) / (phase.until - start)
-
-
 def train(settings: Settings, device: str, minutes: float) -> None:
     torch.manual_seed(settings.seed)
     training = settings.lm
@@ -129,7 +122,7 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     log, history, started, began = (settings.work / "lm.log").open("a"), [], time.monotonic(), step
     deadline = time.monotonic() + minutes * 60
     while step < training.phases[-1].until and time.monotonic() < deadline:
-        phase, rate = scheduled(training.phases, step)
+        phase, _, rate = scheduled(training.phases, step)
         rate *= min(1.0, (step - began + 1) / 200)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = rate

@@ -36,9 +36,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw["work"] = str(work)
     raw["parts"] = [{"name": "tones", "teacher": "none", "hours": 1, "each": 3, "weight": 1.0}]
     raw["codec"] |= {
-        "steps": 4,
+        "phases": [{"until": 4} | RATES],
         "plain_steps": 2,
-        "decoder_steps": 0,
         "listening": 0,
         "batch": 2,
         "seconds": 0.2,
@@ -101,7 +100,7 @@ def test_what_was_trained_passes_the_strict_reader_and_speaks(trained: Path) -> 
 
 def test_training_goes_on_where_it_stopped(toy: Path, trained: Path) -> None:
     raw = yaml.safe_load(toy.read_text())
-    raw["codec"]["steps"] = raw["lm"]["phases"][-1]["until"] = 6
+    raw["codec"]["phases"][-1]["until"] = raw["lm"]["phases"][-1]["until"] = 6
     longer = toy.with_name("longer.yaml")
     longer.write_text(yaml.safe_dump(raw))
     assert "going on from step 4" in run("train_codec", longer)
@@ -111,15 +110,21 @@ def test_training_goes_on_where_it_stopped(toy: Path, trained: Path) -> None:
 def test_the_decoder_alone_learns_without_touching_the_codes(toy: Path, trained: Path, tmp_path: Path) -> None:
     chosen = settings.load(toy)
     elsewhere = dataclasses.replace(chosen, work=tmp_path)
-    state.restore(elsewhere, trained, step=4)
     (tmp_path / "data").symlink_to(chosen.work / "data")
-    train_codec.train(elsewhere, dataclasses.replace(chosen.codec, decoder_steps=2), "cpu")
     before = torch.load(trained / "codec.pth")
-    after = torch.load(tmp_path / "codec-state.pth")["codec"]
-    changed = {name for name in before if not torch.equal(before[name].float(), after[f"dac.{name}"].float())}
+    alone = settings.CodecPhase(until=6, **RATES, decoder=True)
+
+    def changed(*phases: settings.CodecPhase) -> set[str]:
+        state.restore(elsewhere, trained, step=4)
+        train_codec.train(elsewhere, dataclasses.replace(chosen.codec, phases=(*chosen.codec.phases, *phases)), "cpu")
+        after = torch.load(tmp_path / "codec-state.pth")["codec"]
+        return {name for name in before if not torch.equal(before[name].float(), after[f"dac.{name}"].float())}
+
     learns = ("decoder.", "quantizer.upsample.", "quantizer.post_module.")
-    assert changed and all(name.startswith(learns) for name in changed)
-    assert {name.split(".")[0] for name in changed} == {"decoder", "quantizer"}
+    assert all(name.startswith(learns) for name in changed(alone))
+    assert {name.split(".")[0] for name in changed(alone)} == {"decoder", "quantizer"}
+    then_all = settings.CodecPhase(until=8, **RATES)
+    assert "encoder" in {name.split(".")[0] for name in changed(alone, then_all)}
 
 
 def test_training_goes_on_from_a_checkpoint_directory(toy: Path, trained: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from models.types import (
     TooLarge,
     Unauthorized,
     Unsayable,
+    VoiceExists,
     VoiceNotFound,
 )
 
@@ -30,6 +31,7 @@ STATUS: dict[type[ShoalError], int] = {
     InvalidRequest: 400,
     Unauthorized: 401,
     VoiceNotFound: 404,
+    VoiceExists: 409,
     TooLarge: 413,
     NotAudio: 415,
     Unsayable: 422,
@@ -57,6 +59,8 @@ def answer(error: Exception, path: str, request_id: str) -> JSONResponse:
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, Busy):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, OutOfMemory):
+        headers["x-should-retry"] = "false"  # the OpenAI SDK repeats what failed with 500 and more
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     body = next(form for prefix, form in FORMS if path.startswith(prefix))(status, message, error)

@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +31,7 @@ access_log = logging.getLogger("shoal.access")
 
 # Probes and scrapers carry no key: what they read holds counts and machines, no texts and no voices.
 OPEN_PATHS = {"/health", "/metrics", "/v1/health", "/v2/health/live", "/v2/health/ready"}
+LOCAL_PAGES = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -37,13 +39,18 @@ def create_app(
     pipeline: Pipeline,
     info: system.ServerInfo,
     api_keys: Sequence[str] = (),
+    origins: Sequence[str] = (),
     send_request_id: bool = True,
 ) -> Starlette:
     """All protocols over one pipeline. With `api_keys`, every route but the health checks and /metrics asks for one.
+    Web pages of `origins` ("*": of any) and of the browser's own machine may ask; of any other they might otherwise use
+    a server without keys behind its owner's back.
     Ray Serve's proxy sends X-Request-Id by itself: there `send_request_id` is False."""
+    pages = {"allow_origins": origins, "allow_origin_regex": LOCAL_PAGES}
+    cors = Middleware(CORSMiddleware, **pages, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"])
     app = Starlette(
         routes=[*fish.routes, *openai.routes, *kserve.routes, *system.routes, *memory.routes, *tuning.routes],
-        middleware=[Middleware(Gate, pipeline, api_keys, send_request_id)],
+        middleware=[cors, Middleware(Gate, pipeline, api_keys, send_request_id)],
         exception_handlers={HTTPException: _unrouted},
     )
     app.state.pipeline = pipeline

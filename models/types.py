@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+MOST_NEW_TOKENS = 8192  # of a segment; the checkpoint's context ends it sooner
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next code is drawn; defaults and bounds are those of upstream's HTTP schema."""
+    """How the next code is drawn; defaults, and the bounds of the first three, are those of upstream's HTTP schema."""
 
     temperature: float = 0.8
     top_p: float = 0.8
@@ -33,7 +35,7 @@ class Sampling:
                 raise InvalidRequest(f"{name} must be a number, got {value!r}")
             if not low <= value <= high:
                 raise InvalidRequest(f"{name} must lie between {low} and {high}, got {value}")
-        for name, low, high in (("max_new_tokens", 1, 8192), ("seed", 0, 2**63 - 1)):
+        for name, low, high in (("max_new_tokens", 1, MOST_NEW_TOKENS), ("seed", 0, 2**63 - 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise InvalidRequest(f"{name} must be an integer, got {value!r}")
@@ -132,6 +134,10 @@ class Unauthorized(ShoalError):
 
 class VoiceNotFound(ShoalError):
     """No registered voice has that id."""
+
+
+class VoiceExists(ShoalError):
+    """Another voice has that id."""
 
 
 class TooLarge(ShoalError):

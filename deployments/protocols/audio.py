@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -14,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.containers import ContainerEncoder, encoder
 from deployments.pipeline import Pipeline, Speech
-from models.types import SynthesisRequest
+from models.types import SynthesisRequest, VoiceNotFound
 
 
 class SpeechStream(StreamingResponse):
@@ -45,6 +46,22 @@ async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: f
         return SpeechStream(body, speech, headers, container.media_type)
     body = encoded(speech, container, volume_db)
     return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
+
+
+async def without_stock_voice(
+    request: Request, synthesis: SynthesisRequest, stock: Collection[str]
+) -> tuple[SynthesisRequest, dict[str, str]]:
+    """The request, without a voice that its client names when nobody chose one and that is not registered; the headers
+    that say so."""
+    if synthesis.voice not in stock:
+        return synthesis, {}
+    try:
+        await asyncio.to_thread(request.app.state.pipeline.voices.get, synthesis.voice)
+    except VoiceNotFound:
+        return replace(synthesis, voice=None), {
+            "X-Voice-Note": "No voice of this name is registered; the model chose one."
+        }
+    return synthesis, {}
 
 
 async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, ContainerEncoder]:

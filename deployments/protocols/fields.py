@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from models.types import InvalidRequest, Sampling
+from models.types import MOST_NEW_TOKENS, InvalidRequest, Sampling
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,14 +55,15 @@ class Fields(BaseModel):
 
 
 class Generation(Fields):
-    """The fields that every speech request may carry, with upstream's defaults and bounds (Sampling checks its own)."""
+    """The fields that every speech request may carry, with upstream's defaults and bounds (Sampling checks its own).
+    Fish's cloud takes a temperature and a top_p down to 0; upstream's clients mean no limit by `max_new_tokens: 0`."""
 
     seed: int | None = None
     temperature: float = DEFAULTS.temperature
     top_p: float = DEFAULTS.top_p
     repetition_penalty: float = DEFAULTS.repetition_penalty
     max_new_tokens: int = DEFAULTS.max_new_tokens
-    chunk_length: int = Field(200, ge=100, le=300)
+    chunk_length: int = Field(200, ge=100, le=1000)
     normalize: bool = True
     on_long_text: Literal["split", "truncate"] = "split"
     device: str | None = None
@@ -70,7 +71,8 @@ class Generation(Fields):
     def sampling(self) -> Sampling:
         """Raises InvalidRequest for a value out of range. A request without a seed gets a fresh one."""
         seed = secrets.randbelow(2**31) if self.seed is None else self.seed
-        return Sampling(self.temperature, self.top_p, self.repetition_penalty, self.max_new_tokens, seed)
+        temperature, top_p = (max(value, 0.1) if value >= 0 else value for value in (self.temperature, self.top_p))
+        return Sampling(temperature, top_p, self.repetition_penalty, self.max_new_tokens or MOST_NEW_TOKENS, seed)
 
 
 async def read(request: Request) -> tuple[dict[Any, Any], FormData | None]:

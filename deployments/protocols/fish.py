@@ -13,10 +13,11 @@ from starlette.routing import Route
 
 from deployments.pipeline import Pipeline
 from deployments.protocols import fields
-from deployments.protocols.audio import respond
+from deployments.protocols.audio import respond, without_stock_voice
 from models.types import Reference, SynthesisRequest
 
-WHOLE_BY_DEFAULT = ("wav", "flac")
+# What LiveKit's plugin, now and before, sends as the voice when nobody chose one.
+STOCK_VOICES = frozenset(("933563129e564b19a115bedd57b7406a", "8ef4a238714b45718ce04243307c57a7"))
 
 
 class ReferenceAudio(fields.Fields):
@@ -33,25 +34,27 @@ class TTSRequest(fields.Generation):
     """Upstream's ServeTTSRequest and the SDK's TTSRequest. As upstream, `reference_id` goes before `references`."""
 
     text: str
-    format: Literal["wav", "pcm", "mp3", "opus", "flac", "aac"] = "wav"
+    format: Literal["wav", "pcm", "mp3", "opus", "flac", "aac"]
     references: list[ReferenceAudio] = []
     reference_id: str | None = None
-    streaming: bool | None = None
+    streaming: bool
     sample_rate: int | None = None
     mp3_bitrate: int | None = None
     opus_bitrate: int | None = None
     prosody: Prosody = Prosody()
 
-    def synthesis(self, streaming: bool) -> SynthesisRequest:
+    def synthesis(self) -> SynthesisRequest:
         voice = self.reference_id or None
         bitrate = {"mp3": self.mp3_bitrate, "opus": self.opus_bitrate}.get(self.format)
+        if bitrate and bitrate >= 1000:  # the cloud's documents have opus in bits a second, the SDKs in kbit/s
+            bitrate //= 1000
         return SynthesisRequest(
             text=self.text,
             references=() if voice else tuple(Reference(each.audio, each.text) for each in self.references),
             voice=voice,
             sampling=self.sampling(),
             format=self.format,
-            streaming=streaming,
+            streaming=self.streaming,
             chunk_length=self.chunk_length,
             normalize=self.normalize,
             speed=self.prosody.speed,
@@ -63,17 +66,21 @@ class TTSRequest(fields.Generation):
 
 
 async def tts(request: Request) -> Response:
-    """POST /v1/tts. Fish's cloud always streams, so its SDK (which names a `model` in a header) is streamed to unless
-    the format is one whose header states a length; upstream's own server streams when asked."""
+    """POST /v1/tts. Fish's cloud always streams, and MP3 unless asked otherwise: its clients (which name a `model` in a
+    header) get that. Upstream's own server gives a whole WAV."""
     values, form = await fields.read(request)
+    cloud = "model" in request.headers
+    values = {"format": "mp3" if cloud else "wav", "streaming": cloud} | {
+        k: v for k, v in values.items() if v is not None
+    }
     if form is not None:
         values["references"] = await _form_references(form)
         values["prosody"] = {key: values[key] for key in ("speed", "volume") if key in values}
     asked = fields.check(TTSRequest, values, strict=form is None)
-    streaming = asked.streaming
-    if streaming is None:
-        streaming = "model" in request.headers and asked.format not in WHOLE_BY_DEFAULT
-    return await respond(request, asked.synthesis(streaming), volume_db=asked.prosody.volume)
+    synthesis, notes = await without_stock_voice(request, asked.synthesis(), STOCK_VOICES)
+    response = await respond(request, synthesis, volume_db=asked.prosody.volume)
+    response.headers.update(notes)
+    return response
 
 
 async def _form_references(form: FormData) -> list[dict[str, object]]:

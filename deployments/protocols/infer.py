@@ -5,22 +5,27 @@ https://github.com/kserve/open-inference-protocol and Triton's extension_binary_
 
 from __future__ import annotations
 
+import asyncio
 import math
 import struct
+import zlib
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import numpy as np
 from pydantic import model_validator
 from pydantic_core import from_json, to_json
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from deployments.pipeline import Pipeline
+from deployments.pipeline import Pipeline, Speech
 from deployments.protocols import fields
+from deployments.protocols.audio import SpeechStream
 from models.repository import ModelConfig
 from models.suggest import did_you_mean
-from models.types import InvalidRequest, Reference, SynthesisRequest
+from models.types import InvalidRequest, Reference, SynthesisRequest, TooLarge
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 DTYPES = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
@@ -54,7 +59,7 @@ class InferRequest(fields.Fields):
 
 
 class SpeechInputs(fields.Generation):
-    """The ensemble's inputs by their names in small letters."""
+    """The ensemble's inputs by their names in small letters; an empty one is absent."""
 
     text: str
     voice: str | None = None
@@ -63,28 +68,47 @@ class SpeechInputs(fields.Generation):
 
     @model_validator(mode="after")
     def _a_recording_has_words(self) -> SpeechInputs:
-        if (self.reference_audio is None) != (self.reference_text is None):
+        if bool(self.reference_audio) != bool(self.reference_text):
             raise ValueError("REFERENCE_AUDIO needs the words spoken in it as REFERENCE_TEXT, and these the recording")
         return self
 
     def synthesis(self) -> SynthesisRequest:
         audio, text = self.reference_audio, self.reference_text
-        references = () if audio is None or text is None else (Reference(audio, text),)
-        return SynthesisRequest(self.text, references, self.voice, self.sampling(), format="pcm")
+        references = (Reference(audio, text),) if audio and text else ()
+        return SynthesisRequest(self.text, references, self.voice or None, self.sampling(), format="pcm")
 
 
 async def speech(request: Request, model: ModelConfig) -> Response:
     """Raises InvalidRequest, and what Pipeline.open raises."""
-    asked, raw = _split(await request.body(), request.headers.get(HEADER_LENGTH))
+    pipeline: Pipeline = request.app.state.pipeline
+    body = await request.body()
+    if encoding := request.headers.get("content-encoding"):
+        body = await asyncio.to_thread(_inflated, body, encoding, pipeline.limits.body_bytes)
+    asked, raw = _split(body, request.headers.get(HEADER_LENGTH))
     for output in asked.outputs:
         _named(model.outputs, output.name)
     synthesis = fields.check(SpeechInputs, _values(asked, raw, model)).synthesis()
-    pipeline: Pipeline = request.app.state.pipeline
     spoken = await pipeline.open(synthesis)
-    async with aclosing(spoken.blocks()) as blocks:
-        pcm = np.concatenate([block async for block in blocks])
-    parameters = {"sample_rate": spoken.sample_rate, "seed": synthesis.sampling.seed}
-    return _answer(asked, model, pcm, parameters, spoken.headers)
+    answer: dict[str, Any] = {"model_name": model.name, "model_version": "1"}
+    answer["parameters"] = {"sample_rate": spoken.sample_rate, "seed": synthesis.sampling.seed}
+    if asked.id is not None:
+        answer["id"] = asked.id
+    if asked.wants_binary:
+        return await _in_binary(answer, spoken)
+    return SpeechStream(_in_json(answer, spoken), spoken, spoken.headers, "application/json")
+
+
+def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
+    """The body of a client that compresses: gzip, or deflate in zlib's format."""
+    if encoding.lower() not in ("gzip", "deflate"):
+        raise HTTPException(415, f"Content-Encoding {encoding!r} is not known here; send gzip, deflate or none.")
+    try:
+        plain = zlib.decompressobj(wbits=47).decompress(body, limit + 1)  # 47: whichever of the two it is
+    except zlib.error as error:
+        raise InvalidRequest(f"The body is not {encoding}: {error}") from None
+    if len(plain) > limit:
+        raise TooLarge(f"The request's body is over the limit of {limit / 2**20:g} MiB.")
+    return plain
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[InferRequest, bytes]:
@@ -119,6 +143,8 @@ def _values(asked: InferRequest, raw: bytes, model: ModelConfig) -> dict[str, An
             data, at = _unpacked(given, raw[at : at + size]), at + size
         else:
             raise fields.InvalidField(f"{given.name}: the body ends before its {size!r} bytes", given.name)
+        while len(data) == 1 and isinstance(data[0], list):  # nested as the shape is
+            (data,) = data
         if math.prod(given.shape) != 1 or len(data) != 1:
             got = f"shape {given.shape} and {len(data)} values"
             raise fields.InvalidField(f"{given.name} takes one value: got {got}", given.name)
@@ -132,7 +158,9 @@ def _unpacked(given: InputTensor, data: bytes) -> list[Any]:
     """A tensor's values; those of BYTES stand each behind its length, of four bytes."""
     if given.datatype != "BYTES":
         dtype = DTYPES[given.datatype]
-        return np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype).tolist()
+        number = float if dtype.kind == "f" else int
+        # Through the shortest text of a value: 0.9 in four bytes is 0.9 again, not 0.8999999761581421.
+        return [number(str(each)) for each in np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype)]
     values, at = [], 0
     while at + 4 <= len(data):
         (length,) = struct.unpack_from("<I", data, at)
@@ -151,18 +179,22 @@ def _text(name: str, value: Any) -> Any:
         raise fields.InvalidField(f"{name.upper()} is not UTF-8: {error}", name) from None
 
 
-def _answer(
-    asked: InferRequest, model: ModelConfig, pcm: np.ndarray, parameters: dict[str, Any], headers: dict[str, str]
-) -> Response:
-    output = {"name": "PCM", "datatype": "FP32", "shape": [len(pcm)]}
-    body = {"model_name": model.name, "model_version": "1", "parameters": parameters, "outputs": [output]}
-    if asked.id is not None:
-        body["id"] = asked.id
-    if not asked.wants_binary:
-        output["data"] = pcm.tolist()
-        return Response(to_json(body), headers=headers, media_type="application/json")
-    data = pcm.astype(DTYPES["FP32"]).tobytes()
-    output["parameters"] = {"binary_data_size": len(data)}
-    head = to_json(body)
-    headers = headers | {HEADER_LENGTH: str(len(head))}
-    return Response(head + data, headers=headers, media_type="application/octet-stream")
+async def _in_binary(answer: dict[str, Any], spoken: Speech) -> Response:
+    async with aclosing(spoken.blocks()) as blocks:
+        data = [block.astype(DTYPES["FP32"], copy=False).tobytes() async for block in blocks]
+    size = {"binary_data_size": sum(map(len, data))}
+    output = {"name": "PCM", "datatype": "FP32", "shape": [spoken.samples], "parameters": size}
+    head = to_json(answer | {"outputs": [output]})
+    headers = spoken.headers | {HEADER_LENGTH: str(len(head))}
+    return Response(b"".join((head, *data)), headers=headers, media_type="application/octet-stream")
+
+
+async def _in_json(answer: dict[str, Any], spoken: Speech) -> AsyncGenerator[bytes, None]:
+    """Piece by piece, as the numbers of a minute are 50 MB of text; their count comes last."""
+    yield to_json(answer)[:-1] + b',"outputs":[{"name":"PCM","datatype":"FP32","data":['
+    comma = b""
+    async with aclosing(spoken.blocks()) as blocks:
+        async for block in blocks:
+            yield comma + to_json(block.tolist())[1:-1]
+            comma = b","
+    yield b'],"shape":[%d]}]}' % spoken.samples

@@ -21,7 +21,7 @@ class EstimateRequest(fields.Fields):
     text_length: int | None = Field(None, ge=0, le=10**9)
     reference_seconds: float = Field(10.0, ge=0, le=3600, allow_inf_nan=False)
     max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=1, le=10**6)
-    chunk_length: int = Field(200, ge=100, le=300)
+    chunk_length: int = Field(200, ge=100, le=1000)
     streaming: bool = False
 
     @model_validator(mode="after")

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -17,14 +16,13 @@ from starlette.routing import Route
 
 from deployments.pipeline import Speech
 from deployments.protocols import fields
-from deployments.protocols.audio import SpeechStream, encoded, respond, start
-from models.types import SynthesisRequest, VoiceNotFound
+from deployments.protocols.audio import SpeechStream, encoded, respond, start, without_stock_voice
+from models.types import SynthesisRequest
 
 PCM_RATE = 24_000  # what OpenAI documents for response_format=pcm: 24 kHz, 16-bit signed, little-endian
 STOCK_VOICES = frozenset(
     ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
 )
-VOICE_NOTE = "No voice of this name is registered; the model chose one."
 
 
 def _voice_id(value: Any) -> Any:
@@ -60,15 +58,9 @@ async def speech(request: Request) -> Response:
     """POST /v1/audio/speech. A client's default voice ("alloy") must not fail only because nobody registered one."""
     values, _ = await fields.read(request)
     asked = fields.check(SpeechRequest, values)
-    synthesis = asked.synthesis()
-    speak = _events if asked.stream_format == "sse" else respond
-    try:
-        return await speak(request, synthesis)
-    except VoiceNotFound:
-        if synthesis.voice not in STOCK_VOICES:
-            raise
-    response = await speak(request, replace(synthesis, voice=None))
-    response.headers["X-Voice-Note"] = VOICE_NOTE
+    synthesis, notes = await without_stock_voice(request, asked.synthesis(), STOCK_VOICES)
+    response = await (_events if asked.stream_format == "sse" else respond)(request, synthesis)
+    response.headers.update(notes)
     return response
 
 

@@ -59,6 +59,13 @@ def test_infer(client, binary: bool):
     assert np.array_equal(said[0].as_numpy("PCM"), said[1].as_numpy("PCM")), "the same request, the same sound"
 
 
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compressed_requests(client, algorithm: str):
+    inputs = [given("TEXT", b"One fish."), given("MAX_NEW_TOKENS", 12, "INT32", np.int32)]
+    said = client.infer("fish_speech", inputs, request_compression_algorithm=algorithm)
+    assert np.abs(said.as_numpy("PCM")).max() > 0
+
+
 def test_a_faulty_inference_says_what_to_do(client):
     with pytest.raises(InferenceServerException, match="TEXT is BYTES, not INT32"):
         client.infer("fish_speech", [given("TEXT", 1, "INT32", np.int32)])

@@ -14,10 +14,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from deployments.containers import encoder
+from deployments.ingress import create_app
 from deployments.protocols import audio
 from deployments.segments import Limits
+from deployments.voices import VoiceLibrary
 from models.types import Busy, NotReady
-from tests.deployments.fakes import FakeStages, make_app, recording, serving
+from tests.deployments.fakes import INFO, FakeStages, make_app, make_pipeline, recording, serving
 
 HELLO = {"text": "Hello there."}
 
@@ -231,6 +233,33 @@ def test_keys(stages: FakeStages, tmp_path: Path, caplog):
             assert client.get(path).status_code == 200
         assert client.get("/v2").status_code == 401
     assert "key-" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost:3000", True),
+        ("https://127.0.0.1", True),
+        ("https://shoal.example", True),
+        ("https://evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_web_pages_of_this_machine_and_of_named_origins_may_ask(
+    stages: FakeStages, tmp_path: Path, origin: str, allowed: bool
+):
+    pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)))
+    app = create_app(pipeline, INFO, ("secret",), ["https://shoal.example"])
+    asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    with TestClient(app) as client:
+        preflight = client.options("/v1/audio/speech", headers={"origin": origin, **asks})
+        assert preflight.is_success == allowed
+        for key, status in (("secret", 200), ("wrong", 401)):  # a page must be able to read the refusal too
+            headers = {"origin": origin, "authorization": f"Bearer {key}"}
+            answer = client.post("/v1/tts", json={"text": "Hi."}, headers=headers)
+            assert answer.status_code == status
+            assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
 def test_one_log_line_a_request_without_what_was_sent(client: TestClient, caplog):

@@ -139,6 +139,42 @@ def test_the_clouds_clients_are_streamed_to(client: TestClient):
     assert "content-length" in client.post("/v1/tts", content=packed, headers=headers).headers
 
 
+def test_the_clouds_clients_get_its_defaults(client: TestClient):
+    response = client.post("/v1/tts", json={"text": "Hello."}, headers={"model": "s1"})
+    assert response.headers["content-type"] == "audio/mpeg"
+    wav = client.post("/v1/tts", json=HELLO | {"seed": 1}, headers={"model": "s1"})
+    assert "content-length" not in wav.headers, "LiveKit's plugin plays a WAV as it comes"
+    np.testing.assert_array_equal(pcm(wav.content), pcm(client.post("/v1/tts", json=HELLO | {"seed": 1}).content))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"chunk_length": 1000},  # upstream's web page
+        {"max_new_tokens": 0},  # upstream's clients: no limit
+        {"temperature": 0.0, "top_p": 0.05},  # Fish's documents: from 0
+        {"format": "opus", "opus_bitrate": 64000},  # Fish's documents and LiveKit's plugin: bits a second
+        {"format": "opus", "opus_bitrate": -1000},
+    ],
+)
+def test_what_fishs_own_clients_send_is_taken(client: TestClient, stages: FakeStages, asked: dict):
+    assert client.post("/v1/tts", json=HELLO | asked).status_code == 200
+    sampling = stages.prompts[-1].sampling
+    assert sampling.max_new_tokens == (8192 if "max_new_tokens" in asked else 1024)
+    assert sampling.temperature == (0.1 if "temperature" in asked else 0.8)
+
+
+def test_a_voice_that_nobody_chose_speaks_and_says_so(client: TestClient, stages: FakeStages):
+    livekits = HELLO | {"reference_id": "933563129e564b19a115bedd57b7406a"}
+    response = client.post("/v1/tts", json=livekits)
+    assert "registered" in response.headers["x-voice-note"] and stages.prompts[-1].references == ()
+    voice = {"id": livekits["reference_id"], "text": "the sea"}
+    assert client.post("/v1/references/add", data=voice, files={"audio": recording()}).status_code == 200
+    response = client.post("/v1/tts", json=livekits)
+    assert "x-voice-note" not in response.headers and stages.prompts[-1].references[0].text == "the sea"
+    assert client.post("/v1/references/add", data=voice, files={"audio": recording()}).status_code == 409
+
+
 def test_truncation_is_told(client: TestClient):
     response = client.post("/v1/tts", json=HELLO | {"text": "word " * 300, "on_long_text": "truncate"})
     assert response.headers["x-text-truncated"] == "true"

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +109,40 @@ def test_infer_takes_a_recording_in_base64(client: TestClient, stages: FakeStage
     inputs = [words("TEXT", "Hi."), words("REFERENCE_AUDIO", audio), words("REFERENCE_TEXT", "One fish.")]
     assert client.post("/v2/models/fish_speech/infer", json={"inputs": inputs}).status_code == 200
     assert stages.prompts[0].references[0].text == "One fish."
+
+
+def test_infer_takes_nested_data_and_empty_optional_inputs(client: TestClient, stages: FakeStages):
+    nested = {"name": "TEXT", "datatype": "BYTES", "shape": [1, 1], "data": [["Hi."]]}
+    empty = [words("VOICE", ""), words("REFERENCE_AUDIO", ""), words("REFERENCE_TEXT", "")]
+    response = client.post("/v2/models/fish_speech/infer", json={"inputs": [nested, *empty]})
+    assert response.status_code == 200, response.text
+    assert stages.prompts[0].references == ()
+
+
+def test_four_bytes_of_a_bound_are_within_it(client: TestClient, stages: FakeStages):
+    size = {"parameters": {"binary_data_size": 4}}
+    penalty = {"name": "REPETITION_PENALTY", "datatype": "FP32", "shape": [1], **size}
+    head = json.dumps({"inputs": [words("TEXT", "Hi."), penalty]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    body = head + struct.pack("<f", 0.9)
+    assert client.post("/v2/models/fish_speech/infer", content=body, headers=headers).status_code == 200
+    assert stages.prompts[0].sampling.repetition_penalty == 0.9
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack", "status", "says"),
+    [
+        ("gzip", gzip.compress, 200, "PCM"),
+        ("deflate", zlib.compress, 200, "PCM"),
+        ("gzip", bytes, 400, "not gzip"),
+        ("br", bytes, 415, "br"),
+        ("gzip", lambda body: gzip.compress(body + b" " * 2**27), 413, "over the limit"),
+    ],
+)
+def test_compressed_bodies(client: TestClient, encoding: str, pack, status: int, says: str):
+    body = pack(json.dumps({"inputs": [words("TEXT", "Hi.")]}).encode())
+    response = client.post("/v2/models/fish_speech/infer", content=body, headers={"content-encoding": encoding})
+    assert response.status_code == status and says in response.text
 
 
 @pytest.mark.parametrize(

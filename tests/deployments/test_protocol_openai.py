@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
+from deployments.stats import RequestStats
 from tests.deployments.fakes import FakeStages, recording
 
 HELLO = {"model": "tts-1", "input": "Hello there.", "voice": "alloy", "seed": 1}
@@ -38,9 +39,12 @@ def test_speed_changes_the_length(client: TestClient):
 
 
 def test_a_stock_voice_that_nobody_registered_speaks_and_says_so(client: TestClient, stages: FakeStages):
+    told: list[RequestStats] = []
+    client.app.state.pipeline._record = told.append
     response = client.post("/v1/audio/speech", json=HELLO)
     assert "registered" in response.headers["x-voice-note"]
     assert stages.prompts[-1].references == ()
+    assert [stats.error for stats in told] == [None], "one request, and no failure"
 
 
 @pytest.mark.parametrize("voice", ["alloy", {"id": "alloy"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import ray
 from ray.exceptions import RayError
@@ -14,6 +15,16 @@ from cluster.profile import HardwareProfile
 
 class NodeError(RuntimeError):
     """A node of the cluster could not be asked what it has."""
+
+
+def wait(count: int, timeout_s: float = 600.0) -> None:
+    """Returns when `count` nodes with CPUs are alive: on Kubernetes, and after `ray up`, the head is there before the
+    others. Raises NodeError after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while (alive := sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())) < count:
+        if time.monotonic() > deadline:
+            raise NodeError(f"{alive} of {count} nodes with CPUs came within {timeout_s:g} s: `ray status` shows them")
+        time.sleep(1)
 
 
 def profiles(timeout_s: float = 60.0, own_processes: str | None = None) -> list[HardwareProfile]:

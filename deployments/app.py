@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from ray import serve
@@ -14,7 +15,8 @@ from cluster import nodes, pools
 from cluster.footprints import ENCODER_TENSORS
 from cluster.plan import Footprints, PlanOptions, StagePlan
 from cluster.pools import Pools
-from deployments import csvlog
+from cluster.profile import HardwareProfile
+from deployments import csvlog, voices
 from deployments import settings as settings_file
 from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
 from deployments.ingress_replica import Ingress
@@ -33,7 +35,8 @@ logger = logging.getLogger("ray.serve")
 INGRESS_REQUESTS = 1000  # in flight on one ingress replica; it only waits for the stages
 QUIET = LoggingConfig(enable_access_log=False)  # the ingress logs each request once, with what became of it
 DRAIN_SECONDS = 600.0  # for a whole text; an ingress replica costs next to nothing
-SHUTDOWN_SECONDS = 60.0  # longer than the longest segment takes: running requests finish when a replica goes
+# Longer than a segment takes with every slot in use: what runs finishes when a replica goes. An idle one goes at once.
+SHUTDOWN_SECONDS = 300.0
 
 
 def build(args: dict[str, Any]) -> serve.Application:
@@ -41,8 +44,11 @@ def build(args: dict[str, Any]) -> serve.Application:
     settings = settings_file.read(args)
     if settings.csv_folder:
         csvlog.check_folder(settings.csv_folder)
+    voices.check_library(settings.voices_url)
+    logger.info("API keys: %s", len(settings.api_keys) or "none, so that everybody may ask")
     checkpoint = Checkpoint(settings.checkpoint_path)
     checkpoint.verify()
+    nodes.wait(settings.nodes)
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
     options = PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier)
@@ -53,12 +59,14 @@ def build(args: dict[str, Any]) -> serve.Application:
     for pool, plan in planned.plans.items():
         for name, stage in plan.stages.items():
             logger.info("pool %s: %s on %s: %s", pool, name, stage.device, "; ".join(stage.reasons))
-    return graph(settings, checkpoint, planned, len(machines))
+    return graph(settings, checkpoint, planned, machines)
 
 
-def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int) -> serve.Application:
+def graph(
+    settings: Settings, checkpoint: Checkpoint, planned: Pools, machines: Sequence[HardwareProfile]
+) -> serve.Application:
     """The reference-encoder and each pool's other two stages, each with what the plan gives it, and the ingress, spread
-    over the nodes."""
+    over the machines that compute: losing a head that does not must take no entrance along."""
     path = str(checkpoint.path)
     encoder, codec = planned.first.stages["reference_encoder"], checkpoint.codec_config
     reference_encoder = _stage(
@@ -96,14 +104,16 @@ def graph(settings: Settings, checkpoint: Checkpoint, planned: Pools, nodes: int
         ).bind(path, plan, 2 * streams, text_to_semantic, settings.csv_folder)
         speaking[pool] = text_to_semantic, vq_decoder
     # Several are spread over the nodes and replaced in turn: under such a bound no new one starts beside an old one.
-    several = nodes > 1 and settings.ingress_replicas > 1
-    ways = {"max_replicas_per_node": -(-settings.ingress_replicas // nodes)} if several else {"max_surge_percent": 100}
+    idle = [machine.node for machine in machines if not machine.schedulable_cpus]
+    count = len(machines) - len(idle)
+    several = count > 1 and settings.ingress_replicas > 1
+    ways = {"max_replicas_per_node": -(-settings.ingress_replicas // count)} if several else {"max_surge_percent": 100}
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
         num_replicas=settings.ingress_replicas,
         max_ongoing_requests=INGRESS_REQUESTS,
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": 0, **_elsewhere(idle)},
         graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         **ways,
@@ -137,12 +147,16 @@ def footprints(checkpoint: Checkpoint) -> Footprints:
     )
 
 
+def _elsewhere(nodes: Sequence[str]) -> dict[str, Any]:
+    """Ray's words for: on none of these nodes."""
+    return {"label_selector": {"ray.io/node-id": f"!in({','.join(nodes)})"}} if nodes else {}
+
+
 def _stage(
     cls: type, name: str, plan: StagePlan, settings: Settings, *, ongoing: int, target: float, spare: bool
 ) -> serve.Deployment:
     slots = cls is TextToSemantic
     scaling = settings.autoscaling
-    elsewhere = {"label_selector": {"ray.io/node-id": f"!in({','.join(plan.avoid_nodes)})"}} if plan.avoid_nodes else {}
     return serve.deployment(
         cls,
         name=name,
@@ -151,7 +165,7 @@ def _stage(
             "num_cpus": plan.num_cpus,
             "num_gpus": plan.num_gpus,
             "runtime_env": {"env_vars": environment(plan)},
-            **elsewhere,
+            **_elsewhere(plan.avoid_nodes),
         },
         autoscaling_config=AutoscalingConfig(
             min_replicas=plan.min_replicas,

@@ -109,7 +109,7 @@ class Ingress:
             pools=self._router.describe,
         )
         keys = [key.get_secret_value() for key in settings.api_keys]
-        return create_app(self._pipeline, info, keys, send_request_id=False)  # Serve sends one itself
+        return create_app(self._pipeline, info, keys, settings.origins, send_request_id=False)  # Serve sends one itself
 
     def _make_router(self) -> PoolRouter:
         pools = [

@@ -164,7 +164,7 @@ class Pipeline:
 
     async def add_voice(self, voice_id: str, audio: bytes, text: str) -> tuple[str, ...]:
         """Register a voice, encoded at once: a bad recording is refused here, and no request waits for it later.
-        Returns notes. Raises InvalidRequest, NotAudio, TooLarge."""
+        Returns notes. Raises InvalidRequest, VoiceExists, NotAudio, TooLarge, NotReady."""
         check_id(voice_id)
         encoded = await self._encode(Reference(audio, text))
         voice = await asyncio.to_thread(self.voices.add, voice_id, audio, text)

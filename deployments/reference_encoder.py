@@ -9,7 +9,7 @@ import numpy as np
 
 from cluster.plan import StagePlan
 from deployments.batcher import Batcher
-from deployments.replica import dtype_of, prepare
+from deployments.replica import check_codec, dtype_of, prepare
 from deployments.stats import MachineLoad, StageLoad
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
@@ -24,15 +24,17 @@ class ReferenceEncoder:
     def __init__(self, checkpoint: str, plan: StagePlan, tier: str) -> None:
         prepare(plan)
         source = Checkpoint(checkpoint)
-        self._config, self._slots = source.codec_config, plan.slots
+        self._config, self._codec_key, self._slots = source.codec_config, source.codec_key, plan.slots
         usual = audio.AudioLimits()
         self._limits = replace(usual, max_seconds=min(usual.max_seconds, source.longest_reference))
         self._encode = Batcher("the encoder", lambda waveforms: self._network.encode(waveforms), plan.slots)
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
 
-    async def encode(self, recording: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Codes (num_codebooks, frames) int16, and notes for the caller. Raises NotAudio, TooLarge."""
+    async def encode(self, recording: bytes, codec_key: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Codes (num_codebooks, frames) int16 of the codec that the caller names, and notes for it. Raises NotAudio,
+        TooLarge, NotReady."""
+        check_codec(self._codec_key, codec_key)
         loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate, self._limits)
         return await self._encode(loaded.waveform), loaded.notes
 

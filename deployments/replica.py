@@ -1,4 +1,4 @@
-"""What every replica does before it loads a network."""
+"""What every replica does before it loads a network, and before it takes a request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from cluster import affinity
 from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
+from models.types import NotReady
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -28,6 +29,13 @@ def environment(plan: StagePlan) -> dict[str, str]:
     else:
         variables["CUDA_VISIBLE_DEVICES"] = ""
     return variables
+
+
+def check_codec(own: str, asked: str) -> None:
+    """While another checkpoint is deployed, old and new replicas run side by side. Raises NotReady for a request with
+    codes of another codec."""
+    if own != asked:
+        raise NotReady("another checkpoint is being deployed: try again in a minute")
 
 
 def dtype_of(plan: StagePlan) -> torch.dtype:

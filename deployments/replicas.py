@@ -54,10 +54,13 @@ class Replicas:
 
     async def _broadcast(self, stage: DeploymentHandle, method: str, *args: Any) -> list[Any]:
         try:
-            asked = stage.broadcast(method, *args)
-            answers = await asked.results_async(timeout_s=ANSWER_WITHIN, return_exceptions=True)
+            # `results_async` gives up on all replicas when one is silent (Ray 2.60).
+            async with asyncio.timeout(ANSWER_WITHIN):
+                asked = await stage.broadcast(method, *args)._fetch_replica_results_async()
         except (DeploymentUnavailableError, TimeoutError):
             return []
+        each_within = (asyncio.wait_for(one.get_async(), ANSWER_WITHIN) for one in asked)
+        answers = await asyncio.gather(*each_within, return_exceptions=True)
         return [answer for answer in answers if not isinstance(answer, Exception)]
 
 

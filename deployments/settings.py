@@ -60,18 +60,21 @@ class PoolSettings(_Strict):
 
 class Settings(_Strict):
     """`stages` overrides fields of the plan (`python -m cluster plan` shows them), stage by stage, in the first pool.
-    Without `pools` the plan decides which there are; `balance` holds for those that bring no thresholds."""
+    Without `pools` the plan decides which there are; `balance` holds for those that bring no thresholds. The plan waits
+    for `nodes` machines with CPUs. Web pages of `origins` may ask, as those on the browser's own machine."""
 
     checkpoint: str = "checkpoints/starter"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     tier: str = "auto"
     voices: str = "voices"
+    nodes: Annotated[int, Field(ge=1)] = 1
     stages: dict[str, dict[str, Any]] = {}
     pools: dict[str, PoolSettings] = {}
     balance: Thresholds = Thresholds()
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
+    origins: list[str] = []
     api_keys: tuple[SecretStr, ...] = ()
 
     @model_validator(mode="after")
@@ -112,11 +115,12 @@ class Settings(_Strict):
         return ROOT / Path(self.monitoring.csv).expanduser() if self.monitoring.csv else None
 
 
-_ENVIRONMENT = ("checkpoint", "device", "voices")
+_ENVIRONMENT = ("checkpoint", "device", "voices", "nodes")
 
 
 def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from serve_config.yaml's args and CHECKPOINT, DEVICE, VOICES, SHOAL_API_KEYS (separated by commas).
+    """Settings from serve_config.yaml's args and CHECKPOINT, DEVICE, VOICES, NODES, SHOAL_API_KEYS (separated by
+    commas).
 
     Raises SettingsError that names every fault and the nearest valid key.
     """
@@ -126,8 +130,12 @@ def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -
         raise SettingsError("API keys do not belong in a file: set the environment variable SHOAL_API_KEYS instead")
     given = dict(args)
     given |= {name: environment[name.upper()] for name in _ENVIRONMENT if environment.get(name.upper())}
-    keys = [key.strip() for key in environment.get("SHOAL_API_KEYS", "").split(",")]
-    given["api_keys"] = tuple(SecretStr(key) for key in keys if key)
+    if isinstance(given.get("nodes"), str) and given["nodes"].isdecimal():
+        given["nodes"] = int(given["nodes"])
+    listed = environment.get("SHOAL_API_KEYS", "")
+    given["api_keys"] = tuple(SecretStr(key) for key in map(str.strip, listed.split(",")) if key)
+    if listed and not given["api_keys"]:
+        raise SettingsError("SHOAL_API_KEYS is set, but holds no key: give keys separated by commas, or unset it")
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -55,7 +55,7 @@ class RayStages:
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
             async with asyncio.timeout(STALLED_AFTER):
-                codes, notes = await self._encode.remote(audio)
+                codes, notes = await self._encode.remote(audio, self.codec_key)
         return EncodedAudio(codes, notes)
 
     def wake(self) -> None:
@@ -67,7 +67,7 @@ class RayStages:
         self, prompt: Prompt, within: float = STARTED_WITHIN
     ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         stream_id = uuid.uuid4().hex
-        blocks = self._stream.remote(stream_id, prompt)
+        blocks = self._stream.remote(stream_id, prompt, self.codec_key)
         frames = acknowledged = 0
         self.active += 1
         try:

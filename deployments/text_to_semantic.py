@@ -11,7 +11,7 @@ from ray import serve
 
 from cluster import memory
 from cluster.plan import Plan
-from deployments.replica import dtype_of, prepare
+from deployments.replica import check_codec, dtype_of, prepare
 from deployments.stats import Generated, MachineLoad, Origin, StageLoad, Use
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
@@ -21,7 +21,9 @@ from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import Finished, Prompt
 
-LEAD_SECONDS = 20.0  # of audio that a stream may be ahead of what its client has been sent
+# Of audio that a stream may be ahead of what its client has been sent. Longer than a segment is: a replica that goes
+# hears no acknowledgements any more (Serve's routers forget it), and must still finish what it speaks.
+LEAD_SECONDS = 60.0
 
 
 def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 1) -> tuple[PromptEncoder, Engine]:
@@ -52,7 +54,7 @@ class TextToSemantic:
         source = Checkpoint(checkpoint)
         lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
         self._encoder, self._engine = load_planned(source, plan, lead, replicas)
-        self._replicas = replicas
+        self._codec_key, self._replicas = source.codec_key, replicas
         self._blocks = plan.first_block, plan.block
         replica = serve.get_replica_context().replica_id.unique_id
         self._origin = Origin(
@@ -62,12 +64,15 @@ class TextToSemantic:
         interval = 0.1 if stage.device == "cuda" else 1.0
         self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval)
 
-    async def generate(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | Generated, None]:
+    async def generate(
+        self, stream_id: str, prompt: Prompt, codec_key: str
+    ) -> AsyncGenerator[Origin | np.ndarray | Generated, None]:
         """First where the stream comes from, then blocks of codes (num_codebooks, n) int16 as they are generated, then
         how it was served.
 
         Raises Busy, TooLarge, NotReady. Closing the generator frees the slot before the next step.
         """
+        check_codec(self._codec_key, codec_key)
         events = await submit(self._engine, self._encoder, stream_id, prompt)
         try:
             with self._telemetry.monitor.watch() as usage:

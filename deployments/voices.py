@@ -24,7 +24,7 @@ import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 
-from models.types import InvalidRequest, Reference, VoiceNotFound
+from models.types import InvalidRequest, Reference, SettingsError, VoiceExists, VoiceNotFound
 
 # Upstream's own rule for reference ids, less spaces at the ends.
 VALID_ID = re.compile(r"[a-zA-Z0-9_-](?:[a-zA-Z0-9\-_ ]{0,253}[a-zA-Z0-9_-])?")
@@ -39,6 +39,17 @@ class Voice:
     blob: str
 
 
+def check_library(url: str) -> None:
+    """Opens the library and writes there. Raises SettingsError."""
+    try:
+        VoiceLibrary(url).check()
+    except (OSError, ImportError, ValueError) as error:  # which it is depends on the kind of storage
+        raise SettingsError(
+            f"voices: {url} cannot be used ({error}): give a folder that Shoal may write to, or an address whose "
+            "package for fsspec is installed (s3fs for s3://)"
+        ) from None
+
+
 class VoiceLibrary:
     """Voices below `url`: a folder, or any address fsspec knows (`s3://…`, `memory://…`)."""
 
@@ -48,9 +59,15 @@ class VoiceLibrary:
         for folder in ("manifests", "blobs"):
             self._fs.makedirs(f"{self._root}/{folder}", exist_ok=True)
 
+    def check(self) -> None:
+        """Raises what the storage raises where it cannot be written to."""
+        probe = f"{self._root}/manifests/{uuid.uuid4().hex}"
+        self._fs.pipe_file(probe, b"")
+        self._fs.rm_file(probe)
+
     def add(self, voice_id: str, audio: bytes, text: str) -> Voice:
-        """Registers a recording. The caller has made sure that it decodes. Raises InvalidRequest for a bad or taken id,
-        or an empty transcript or recording."""
+        """Registers a recording. The caller has made sure that it decodes. Raises InvalidRequest for a bad id
+        or an empty transcript or recording, VoiceExists for a taken id."""
         check_id(voice_id)
         if not isinstance(text, str) or not text.strip():
             raise InvalidRequest("A voice needs its transcript: send the words spoken in the recording as text.")
@@ -197,8 +214,8 @@ def check_id(voice_id: str) -> None:
         )
 
 
-def _taken(voice_id: str) -> InvalidRequest:
-    return InvalidRequest(f"The voice {voice_id!r} is already there; rename or delete it first, or choose another id.")
+def _taken(voice_id: str) -> VoiceExists:
+    return VoiceExists(f"The voice {voice_id!r} is already there; rename or delete it first, or choose another id.")
 
 
 def _digest(name: str) -> str:

@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.plan import Plan
 from deployments.batcher import Batcher
-from deployments.replica import dtype_of, prepare
+from deployments.replica import check_codec, dtype_of, prepare
 from deployments.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
@@ -31,17 +31,22 @@ class VQDecoder:
         stage = plan.stages["vq_decoder"]
         prepare(stage)
         self._decode = Batcher("the decoder", self._decode_batch, stage.slots)
-        self._network = self._decode.load(lambda: _load(Checkpoint(checkpoint), plan, streams))
+        source = Checkpoint(checkpoint)
+        self._codec_key = source.codec_key
+        self._network = self._decode.load(lambda: _load(source, plan, streams))
         self._generate = text_to_semantic.options(stream=True, _by_reference=False).generate
         self._device, self._streams, self._open = stage.device, streams, 0
         self._telemetry = Telemetry("vq_decoder", stage.device, plan.tier, csv, self._load)
 
-    async def stream(self, stream_id: str, prompt: Prompt) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+    async def stream(
+        self, stream_id: str, prompt: Prompt, codec_key: str
+    ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         """First where the codes come from, then float32 PCM blocks (samples,), then how the segment was made.
 
         Raises what text-to-semantic raises. Closing the generator stops the work there too.
         """
-        blocks = self._generate.remote(stream_id, prompt)
+        check_codec(self._codec_key, codec_key)
+        blocks = self._generate.remote(stream_id, prompt, codec_key)
         stream, codebooks, widths, seconds = None, 0, [], 0.0
         opened: list[Stream] = []  # by the batcher's thread, which may have done so when the client has just left
         try:

@@ -208,6 +208,18 @@ def test_limits_in_args_say_where_they_belong() -> None:
         read({"limits": {"text_chars": 10}}, {})
 
 
+def test_keys_that_are_none_do_not_open_the_server() -> None:
+    assert len(read({}, {"SHOAL_API_KEYS": "a, b,"}).api_keys) == 2
+    with pytest.raises(SettingsError, match="holds no key"):
+        read({}, {"SHOAL_API_KEYS": " ,"})
+
+
+def test_the_environment_says_how_many_nodes_to_wait_for() -> None:
+    assert read({"nodes": 2}, {"NODES": "3"}).nodes == 3
+    with pytest.raises(SettingsError, match="nodes: .*got 'many'"):
+        read({}, {"NODES": "many"})
+
+
 def test_the_commented_examples_are_valid() -> None:
     examples = yaml.safe_load("\n".join(re.findall(r"^\s*#\s+(\w+: \{.*\})", CONFIG, re.MULTILINE)))
     pools = examples.pop("pools")

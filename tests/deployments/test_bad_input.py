@@ -88,23 +88,22 @@ def test_unknown_keys_are_ignored(http: httpx.Client):
         ("seed", -1),
         ("seed", 2**63),
         ("seed", 10**30),
-        ("max_new_tokens", 0),
+        ("max_new_tokens", -1),
         ("max_new_tokens", True),
         ("max_new_tokens", 10**9),
         ("max_new_tokens", 8.5),
         ("temperature", "warm"),
         ("temperature", True),
-        ("temperature", 0),
         ("temperature", 1.01),
         ("temperature", -0.5),
         ("temperature", 1e400),
-        ("top_p", 0),
+        ("top_p", -0.1),
         ("top_p", 2),
         ("top_p", [0.8]),
         ("repetition_penalty", 0.5),
         ("repetition_penalty", 2.1),
         ("chunk_length", 99),
-        ("chunk_length", 301),
+        ("chunk_length", 1001),
         ("chunk_length", "200"),
         ("chunk_length", True),
         ("sample_rate", 1),
@@ -256,7 +255,7 @@ def test_ids_in_paths_cannot_leave_the_library(http: httpx.Client):
 def test_a_taken_id(http: httpx.Client):
     form = {"id": "taken", "text": "words"}
     assert http.post("/v1/references/add", data=form, files={"audio": recording()}).status_code == 200
-    refused(http.post("/v1/references/add", data=form, files={"audio": recording()}), 400, "already")
+    refused(http.post("/v1/references/add", data=form, files={"audio": recording()}), 409, "already")
     assert http.delete("/v1/references/taken").status_code == 200
 
 

@@ -13,8 +13,11 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from ray import serve
 
+from deployments.stages import RayStages
 from models.checkpoint import Checkpoint
+from models.types import NotReady, Prompt
 from tests.graph import eventually
 
 VOICE = Path(__file__).parent.parent / "voices" / "allison-en.wav"
@@ -125,3 +128,14 @@ def test_health_tells_what_runs(client: httpx.Client) -> None:
     assert health["engine"]["slots"] == 16
     assert all(health["stages"].values()), health["stages"]
     assert "token" not in json.dumps(health).lower().replace("tokens", "")
+
+
+async def test_codes_of_another_codec_are_refused(client: httpx.Client) -> None:
+    """While another checkpoint is deployed, old and new replicas run side by side."""
+    names = ("ReferenceEncoder", "TextToSemantic", "VQDecoder")
+    handles = (serve.get_deployment_handle(name, "graph") for name in names)
+    stages = RayStages(*handles, sample_rate=44100, frame_length=2048, codec_key="another")
+    with pytest.raises(NotReady, match="another checkpoint is being deployed"):
+        await stages.encode(VOICE.read_bytes())
+    with pytest.raises(NotReady, match="another checkpoint is being deployed"):
+        await anext(stages.speak(Prompt("Hello.")))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from ray import serve
+
 from cluster.monitor import GpuLoad, Load
-from deployments.replicas import merged
+from deployments.replicas import Replicas, merged
 from deployments.stats import MachineLoad
 
 
@@ -17,3 +21,21 @@ def test_a_machine_has_the_gpus_that_any_of_its_replicas_sees() -> None:
     assert [(each.node, each.load.cpu) for each in found] == [("a", 12), ("b", 20)]
     assert [gpu.index for gpu in found[0].load.gpus] == [0, 3]
     assert [each.load.gpu_error for each in found] == ["GPU 0 is lost", None]
+
+
+@serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0})
+class Stage:
+    """Of its two replicas one never answers."""
+
+    async def stats(self) -> dict[str, int]:
+        if serve.get_replica_context().rank.rank:
+            await asyncio.sleep(3600)
+        return {"slots": 4}
+
+
+def test_a_silent_replica_does_not_hide_the_others(ray_address: str) -> None:
+    handle = serve.run(Stage.bind(), name="silent", route_prefix=None)
+    try:
+        assert asyncio.run(Replicas({"cpu": handle}, []).engines()) == [{"slots": 4}]
+    finally:
+        serve.delete("silent")

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.voices import VoiceLibrary
-from models.types import InvalidRequest, VoiceNotFound
+from deployments.voices import VoiceLibrary, check_library
+from models.types import InvalidRequest, SettingsError, VoiceExists, VoiceNotFound
 
 AUDIO = (Path(__file__).parents[1] / "voices" / "june-fr.wav").read_bytes()
 CODES = np.arange(40, dtype=np.int16).reshape(10, 4)
@@ -76,9 +76,9 @@ def test_taken_and_absent_ids(url):
     library = VoiceLibrary(url)
     first = library.add("june", AUDIO, "Bonjour")
     library.add("other", AUDIO, "Bonjour")
-    with pytest.raises(InvalidRequest, match="rename or delete"):
+    with pytest.raises(VoiceExists, match="rename or delete"):
         library.add("june", b"else", "else")
-    with pytest.raises(InvalidRequest, match="rename or delete"):
+    with pytest.raises(VoiceExists, match="rename or delete"):
         library.rename("other", "june")
     assert library.get("june") == library.rename("june", "june") == first
     for act in (library.get, library.delete, lambda name: library.rename(name, "free")):
@@ -170,7 +170,7 @@ def test_a_share_without_hard_links_takes_voices(tmp_path, monkeypatch):
     assert library.add("june", AUDIO, "Bonjour") == library.get("june")
     assert library.rename("june", "july").id == "july"
     assert [voice.id for voice in library.list()] == ["july"]
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(VoiceExists):
         library.add("july", AUDIO, "Bonjour")
 
 
@@ -179,7 +179,7 @@ def test_of_many_simultaneous_callers_one_gets_the_id(tmp_path):
         audio = AUDIO[:1000] + bytes([number])
         try:
             VoiceLibrary(str(tmp_path)).add("june", audio, "Bonjour")
-        except InvalidRequest:
+        except VoiceExists:
             return None
         return audio
 
@@ -226,3 +226,13 @@ def test_a_voice_deleted_while_it_is_renamed_is_gone(tmp_path, monkeypatch):
     with pytest.raises(VoiceNotFound):
         library.rename("june", "july")
     assert library.list() == []
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/voices", "nowhere://voices", "{blocked}/voices"])
+def test_a_library_that_cannot_be_used_is_refused_with_a_remedy(tmp_path, address):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file, where a folder would have to be")
+    with pytest.raises(SettingsError, match="voices: .*give a folder that Shoal may write to"):
+        check_library(address.format(blocked=blocked))
+    check_library(str(tmp_path / "voices"))
+    assert VoiceLibrary(str(tmp_path / "voices")).list() == [], "the probe is gone"

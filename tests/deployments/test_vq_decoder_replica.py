@@ -13,6 +13,7 @@ import pytest
 from cluster.hardware import detect
 from cluster.plan import Plan, PlanOptions, make
 from deployments.vq_decoder import VQDecoder
+from models.checkpoint import Checkpoint
 from models.types import NotReady, Prompt
 from tests.graph import eventually
 
@@ -27,7 +28,7 @@ class Codes:
     def generate(self) -> Codes:
         return self
 
-    def remote(self, stream_id: str, prompt: Prompt) -> Codes:
+    def remote(self, stream_id: str, prompt: Prompt, codec_key: str) -> Codes:
         return self
 
     async def __aiter__(self) -> AsyncGenerator[np.ndarray, None]:
@@ -42,7 +43,7 @@ def plan() -> Plan:
 
 
 async def test_a_client_that_leaves_while_its_stream_opens_takes_no_row_along(tiny: Path, plan: Plan) -> None:
-    decoder = VQDecoder(str(tiny), plan, 1, Codes(), None)
+    decoder, key = VQDecoder(str(tiny), plan, 1, Codes(), None), Checkpoint(tiny).codec_key
     opening, go_on = threading.Event(), threading.Event()
     open_stream = decoder._network.open
 
@@ -55,13 +56,13 @@ async def test_a_client_that_leaves_while_its_stream_opens_takes_no_row_along(ti
     for _ in range(2):  # of one row
         opening.clear()
         go_on.clear()
-        leaving = asyncio.ensure_future(anext(decoder.stream("a", Prompt("x"))))
+        leaving = asyncio.ensure_future(anext(decoder.stream("a", Prompt("x"), key)))
         await asyncio.to_thread(opening.wait, 30)
         leaving.cancel()
         await asyncio.wait({leaving})
         go_on.set()
     decoder._network.open = open_stream
-    heard = [block async for block in decoder.stream("b", Prompt("x"))]
+    heard = [block async for block in decoder.stream("b", Prompt("x"), key)]
     assert len(heard) == 1 and len(heard[0]) > 0
     assert eventually(decoder._load, lambda load: load.slots_used == 0)
 
@@ -76,6 +77,6 @@ async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan) -> None
     for _ in range(3):
         decoder.check_health()
         with pytest.raises(RuntimeError):
-            await anext(decoder.stream("a", Prompt("x")))
+            await anext(decoder.stream("a", Prompt("x"), Checkpoint(tiny).codec_key))
     with pytest.raises(NotReady, match="the decoder failed 3 times in a row"):
         decoder.check_health()

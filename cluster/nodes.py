@@ -17,14 +17,21 @@ class NodeError(RuntimeError):
     """A node of the cluster could not be asked what it has."""
 
 
-def wait(count: int, timeout_s: float = 600.0) -> None:
-    """Returns when `count` nodes with CPUs are alive: on Kubernetes, and after `ray up`, the head is there before the
-    others. Raises NodeError after `timeout_s`."""
+def wait(count: int, timeout_s: float = 600.0) -> int:
+    """Returns when `count` nodes with CPUs are alive, or after `timeout_s`, and how many there are: on Kubernetes, and
+    after `ray up`, the head is there before the others."""
     deadline = time.monotonic() + timeout_s
     while (alive := sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())) < count:
         if time.monotonic() > deadline:
-            raise NodeError(f"{alive} of {count} nodes with CPUs came within {timeout_s:g} s: `ray status` shows them")
+            break
         time.sleep(1)
+    return alive
+
+
+def serving() -> bool:
+    """Whether replicas of an application run on this cluster."""
+    actors = ray.util.list_named_actors(all_namespaces=True)
+    return any(actor["name"].startswith("SERVE_REPLICA::") for actor in actors)
 
 
 def profiles(timeout_s: float = 60.0, own_processes: str | None = None) -> list[HardwareProfile]:

@@ -9,13 +9,16 @@ from typing import Any
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
 from cluster import nodes, pools
 from cluster.footprints import ENCODER_TENSORS
-from cluster.plan import Footprints, PlanOptions, StagePlan
+from cluster.nodes import NodeError
+from cluster.plan import Footprints, PlanError, PlanOptions, StagePlan
 from cluster.pools import Pools
 from cluster.profile import HardwareProfile
+from cluster.tiers import TierError
 from deployments import csvlog, voices
 from deployments import settings as settings_file
 from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
@@ -29,6 +32,7 @@ from deployments.text_to_semantic import TextToSemantic
 from deployments.vq_decoder import VQDecoder
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.load import POSITIONS
+from models.types import CheckpointError, SettingsError
 
 logger = logging.getLogger("ray.serve")
 
@@ -40,7 +44,15 @@ SHUTDOWN_SECONDS = 300.0
 
 
 def build(args: dict[str, Any]) -> serve.Application:
-    """The application of serve_config.yaml. Raises SettingsError, CheckpointError, PlanError before anything loads."""
+    """The application of serve_config.yaml. What is wrong is said before anything loads, as the only kind of error that
+    Serve shows as it is: any other it tries again three times, and shows a traceback."""
+    try:
+        return _build(args)
+    except (SettingsError, CheckpointError, PlanError, TierError, NodeError) as error:
+        raise RayServeException(str(error)) from None
+
+
+def _build(args: dict[str, Any]) -> serve.Application:
     settings = settings_file.read(args)
     if settings.csv_folder:
         csvlog.check_folder(settings.csv_folder)
@@ -48,7 +60,11 @@ def build(args: dict[str, Any]) -> serve.Application:
     logger.info("API keys: %s", len(settings.api_keys) or "none, so that everybody may ask")
     checkpoint = Checkpoint(settings.checkpoint_path)
     checkpoint.verify()
-    nodes.wait(settings.nodes)
+    # A redeploy takes the nodes that there are: while it waits, nothing scales that could bring others.
+    if not nodes.serving() and (came := nodes.wait(settings.nodes)) < settings.nodes:
+        logger.warning(
+            "%d of %d nodes with CPUs came: the plan is for these, until the next deployment", came, settings.nodes
+        )
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
     options = PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier)

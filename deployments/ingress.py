@@ -43,8 +43,8 @@ def create_app(
     send_request_id: bool = True,
 ) -> Starlette:
     """All protocols over one pipeline. With `api_keys`, every route but the health checks and /metrics asks for one.
-    Web pages of `origins` ("*": of any) and of the browser's own machine may ask; of any other they might otherwise use
-    a server without keys behind its owner's back.
+    Web pages of `origins` ("*": of any) and of the browser's own machine can read the answers; any other's use of a
+    server without keys behind its owner's back ends there.
     Ray Serve's proxy sends X-Request-Id by itself: there `send_request_id` is False."""
     pages = {"allow_origins": origins, "allow_origin_regex": LOCAL_PAGES}
     cors = Middleware(CORSMiddleware, **pages, allow_methods=["*"], allow_headers=["*"], expose_headers=["*"])

@@ -7,7 +7,7 @@ import torch
 from cluster import affinity
 from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
-from models.types import NotReady
+from models.types import OtherCodec
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -32,10 +32,10 @@ def environment(plan: StagePlan) -> dict[str, str]:
 
 
 def check_codec(own: str, asked: str) -> None:
-    """While another checkpoint is deployed, old and new replicas run side by side. Raises NotReady for a request with
+    """While another checkpoint is deployed, old and new replicas run side by side. Raises OtherCodec for a request with
     codes of another codec."""
     if own != asked:
-        raise NotReady("another checkpoint is being deployed: try again in a minute")
+        raise OtherCodec("another checkpoint is being deployed: try again in a minute")
 
 
 def dtype_of(plan: StagePlan) -> torch.dtype:

@@ -74,7 +74,7 @@ class Settings(_Strict):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
-    origins: list[str] = []
+    origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^/]+)$")]] = []
     api_keys: tuple[SecretStr, ...] = ()
 
     @model_validator(mode="after")

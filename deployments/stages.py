@@ -6,8 +6,9 @@ import asyncio
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError, TaskCancelledError
@@ -22,9 +23,12 @@ from ray.serve.handle import DeploymentHandle
 from deployments.batcher import STALLED_AFTER
 from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.stats import Origin, SegmentStats
-from models.types import Busy, Gone, NotReady, Prompt
+from models.types import Busy, Gone, NotReady, OtherCodec, Prompt
+
+T = TypeVar("T")
 
 ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
+ASK_AGAIN = 1.0  # seconds
 
 
 class RayStages:
@@ -55,7 +59,7 @@ class RayStages:
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
             async with asyncio.timeout(STALLED_AFTER):
-                codes, notes = await self._encode.remote(audio, self.codec_key)
+                codes, notes = await _of_the_same_codec(lambda: self._encode.remote(audio, self.codec_key))
         return EncodedAudio(codes, notes)
 
     def wake(self) -> None:
@@ -66,14 +70,19 @@ class RayStages:
     async def speak(
         self, prompt: Prompt, within: float = STARTED_WITHIN
     ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
-        stream_id = uuid.uuid4().hex
-        blocks = self._stream.remote(stream_id, prompt, self.codec_key)
+        stream_id, blocks = uuid.uuid4().hex, None
         frames = acknowledged = 0
+
+        async def begin() -> Origin:
+            nonlocal blocks
+            blocks = self._stream.remote(stream_id, prompt, self.codec_key)
+            return await anext(blocks)
+
         self.active += 1
         try:
             with _translated():
                 async with asyncio.timeout(within):
-                    origin: Origin = await anext(blocks)
+                    origin = await _of_the_same_codec(begin)
                 yield origin
                 async for block in blocks:
                     yield block
@@ -88,7 +97,22 @@ class RayStages:
             raise
         finally:
             self.active -= 1
-            blocks.cancel()
+            if blocks is not None:
+                blocks.cancel()
+
+
+async def _of_the_same_codec(ask: Callable[[], Awaitable[T]]) -> T:
+    """What `ask` gives. Where another checkpoint is being deployed it is asked again, until it reaches a replica with
+    the codec of this ingress; raises OtherCodec after as long as a request waits for a replica that is loading."""
+    deadline = time.monotonic() + STARTED_WITHIN
+    while True:
+        try:
+            with _translated():
+                return await ask()
+        except OtherCodec:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(ASK_AGAIN)
 
 
 @contextmanager

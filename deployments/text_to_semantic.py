@@ -21,8 +21,8 @@ from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import Finished, Prompt
 
-# Of audio that a stream may be ahead of what its client has been sent. Longer than a segment is: a replica that goes
-# hears no acknowledgements any more (Serve's routers forget it), and must still finish what it speaks.
+# Of audio that a stream may be ahead of what its client has been sent. Longer than 1,024 frames of S1-mini: a replica
+# that goes hears no acknowledgements any more (Serve's routers forget it), and must still finish what it speaks.
 LEAD_SECONDS = 60.0
 
 

@@ -43,7 +43,7 @@ def check_library(url: str) -> None:
     """Opens the library and writes there. Raises SettingsError."""
     try:
         VoiceLibrary(url).check()
-    except (OSError, ImportError, ValueError) as error:  # which it is depends on the kind of storage
+    except Exception as error:  # of whatever kind the storage raises
         raise SettingsError(
             f"voices: {url} cannot be used ({error}): give a folder that Shoal may write to, or an address whose "
             "package for fsspec is installed (s3fs for s3://)"

@@ -171,6 +171,10 @@ class NotReady(ShoalError):
     """A stage is starting, restarting or shutting down."""
 
 
+class OtherCodec(NotReady):
+    """A replica has another codec than the request was made for: another checkpoint is being deployed."""
+
+
 class OutOfMemory(ShoalError):
     """The request would not fit into memory."""
 

@@ -214,6 +214,12 @@ def test_keys_that_are_none_do_not_open_the_server() -> None:
         read({}, {"SHOAL_API_KEYS": " ,"})
 
 
+@pytest.mark.parametrize("origin", ["https://shoal.example/", "shoal.example", "https://shoal.example/page"])
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(SettingsError, match="origins.0: "):
+        read({"origins": [origin]}, {})
+
+
 def test_the_environment_says_how_many_nodes_to_wait_for() -> None:
     assert read({"nodes": 2}, {"NODES": "3"}).nodes == 3
     with pytest.raises(SettingsError, match="nodes: .*got 'many'"):

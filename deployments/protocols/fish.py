@@ -45,9 +45,10 @@ class TTSRequest(fields.Generation):
 
     def synthesis(self) -> SynthesisRequest:
         voice = self.reference_id or None
-        bitrate = {"mp3": self.mp3_bitrate, "opus": self.opus_bitrate}.get(self.format)
-        if bitrate and bitrate >= 1000:  # the cloud's documents have opus in bits a second, the SDKs in kbit/s
-            bitrate //= 1000
+        opus = self.opus_bitrate
+        if opus and opus >= 1000:  # the cloud's documents have it in bits a second, the SDKs in kbit/s
+            opus //= 1000
+        bitrate = {"mp3": self.mp3_bitrate, "opus": opus}.get(self.format)
         return SynthesisRequest(
             text=self.text,
             references=() if voice else tuple(Reference(each.audio, each.text) for each in self.references),

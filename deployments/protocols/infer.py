@@ -100,7 +100,9 @@ async def speech(request: Request, model: ModelConfig) -> Response:
 
 def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
     """The body of a client that compresses: gzip, or deflate in zlib's format."""
-    if encoding.lower() not in ("gzip", "deflate"):
+    if encoding.lower() == "identity":
+        return body
+    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         raise HTTPException(415, f"Content-Encoding {encoding!r} is not known here; send gzip, deflate or none.")
     try:
         plain = zlib.decompressobj(wbits=47).decompress(body, limit + 1)  # 47: whichever of the two it is
@@ -137,6 +139,8 @@ def _values(asked: InferRequest, raw: bytes, model: ModelConfig) -> dict[str, An
         if given.datatype != tensor.datatype:
             raise fields.InvalidField(f"{given.name} is {tensor.datatype}, not {given.datatype}", given.name)
         size = given.parameters.get("binary_data_size")
+        if math.prod(given.shape) != 1:
+            raise fields.InvalidField(f"{given.name} takes one value: its shape is {given.shape}", given.name)
         if size is None:
             data = given.data or []
         elif isinstance(size, int) and 0 <= size <= len(raw) - at:
@@ -145,9 +149,8 @@ def _values(asked: InferRequest, raw: bytes, model: ModelConfig) -> dict[str, An
             raise fields.InvalidField(f"{given.name}: the body ends before its {size!r} bytes", given.name)
         while len(data) == 1 and isinstance(data[0], list):  # nested as the shape is
             (data,) = data
-        if math.prod(given.shape) != 1 or len(data) != 1:
-            got = f"shape {given.shape} and {len(data)} values"
-            raise fields.InvalidField(f"{given.name} takes one value: got {got}", given.name)
+        if len(data) != 1:
+            raise fields.InvalidField(f"{given.name} takes one value: there is none, or more", given.name)
         (values[given.name.lower()],) = data
     if at != len(raw):
         raise InvalidRequest(f"{len(raw) - at} bytes of the body belong to no input")
@@ -155,14 +158,15 @@ def _values(asked: InferRequest, raw: bytes, model: ModelConfig) -> dict[str, An
 
 
 def _unpacked(given: InputTensor, data: bytes) -> list[Any]:
-    """A tensor's values; those of BYTES stand each behind its length, of four bytes."""
+    """A tensor's value, and a second one to show that there are more; those of BYTES stand each behind its length, of
+    four bytes."""
     if given.datatype != "BYTES":
         dtype = DTYPES[given.datatype]
         number = float if dtype.kind == "f" else int
         # Through the shortest text of a value: 0.9 in four bytes is 0.9 again, not 0.8999999761581421.
-        return [number(str(each)) for each in np.frombuffer(data[: len(data) - len(data) % dtype.itemsize], dtype)]
+        return [number(str(each)) for each in np.frombuffer(data, dtype, min(2, len(data) // dtype.itemsize))]
     values, at = [], 0
-    while at + 4 <= len(data):
+    while at + 4 <= len(data) and len(values) < 2:
         (length,) = struct.unpack_from("<I", data, at)
         values.append(data[at + 4 : at + 4 + length])
         at += 4 + length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 
 from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.routing import Route
 
 from cluster.memory import SAFE, Claim, Costs, claim
 from deployments.protocols import fields
-from models.types import NotReady
+from models.types import MOST_NEW_TOKENS, NotReady
 
 
 class EstimateRequest(fields.Fields):
@@ -20,7 +21,7 @@ class EstimateRequest(fields.Fields):
     text: str | None = None
     text_length: int | None = Field(None, ge=0, le=10**9)
     reference_seconds: float = Field(10.0, ge=0, le=3600, allow_inf_nan=False)
-    max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=1, le=10**6)
+    max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=0, le=10**6)
     chunk_length: int = Field(200, ge=100, le=1000)
     streaming: bool = False
 
@@ -34,13 +35,13 @@ class EstimateRequest(fields.Fields):
     def chars(self) -> int:
         return self.text_length if self.text is None else len(self.text)
 
-    def claim(self, costs: Costs, chars: int) -> Claim:
+    def claim(self, costs: Costs, segment_chars: int, chars: int) -> Claim:
         return claim(
             costs,
             text_chars=chars,
-            chunk_chars=self.chunk_length,
+            chunk_chars=min(self.chunk_length, segment_chars),
             reference_seconds=self.reference_seconds,
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=self.max_new_tokens or MOST_NEW_TOKENS,
             streaming=self.streaming,
         )
 
@@ -74,10 +75,11 @@ async def estimate(request: Request) -> Response:
         sample_rate=pipeline.stages.sample_rate,
         segments=pipeline.limits.segments_ahead,
     )
-    found, available = asked.claim(costs, asked.chars), max(0, engine["memory_claimable"])
+    claim = partial(asked.claim, costs, pipeline.limits.segment_chars)
+    found, available = claim(asked.chars), max(0, engine["memory_claimable"])
     safe_limit = int(SAFE * available)
     lengths = range(pipeline.limits.tier_text_chars + 1)
-    fitting = bisect_right(lengths, safe_limit, key=lambda chars: asked.claim(costs, chars).total if chars else 0) - 1
+    fitting = bisect_right(lengths, safe_limit, key=lambda chars: claim(chars).total if chars else 0) - 1
     answer = Estimate(
         estimate=found.total,
         cache=found.cache,

@@ -42,6 +42,6 @@ class Claims:
         """What a stream is told that will never fit."""
         need, have = self._each * stream.unclaimed / 1e9, self._each * max(0, self.room) / 1e9
         return OutOfMemory(
-            f"this needs {need:.2f} GB of memory and {have:.2f} GB are free: send a shorter reference, lower "
-            "max_new_tokens, or try again later"
+            f"this needs {need:.2f} GB of memory and {have:.2f} GB are free: send a shorter reference, or lower "
+            "max_new_tokens"
         )

@@ -192,7 +192,7 @@ def replicas() -> dict[str, dict[str, float]]:
 @contextmanager
 def graph(checkpoint: str, threads: int) -> Iterator[tuple[str, CodecConfig]]:
     """The real graph on this machine's CPU with registered voices: its address."""
-    for name in ("CHECKPOINT", "DEVICE", "VOICES"):  # they would win over what is measured
+    for name in ("CHECKPOINT", "DEVICE", "VOICES", "NODES"):  # they would win over what is measured
         os.environ.pop(name, None)
     source = Checkpoint(checkpoint)
     with tempfile.TemporaryDirectory() as folder, local_ray() as address:

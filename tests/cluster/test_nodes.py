@@ -73,3 +73,9 @@ def test_a_failing_node_is_named(local_ray: None, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(nodes, "detect", broken)
     with pytest.raises(nodes.NodeError, match=f"failed on {socket.gethostname()}.*no /proc here"):
         nodes.profiles()
+
+
+def test_waiting_ends_when_the_nodes_are_there_or_late(local_ray: None) -> None:
+    """A driver finds the node that runs; a second one does not come."""
+    assert nodes.wait(1) == 1
+    assert nodes.wait(2, timeout_s=0) == 1

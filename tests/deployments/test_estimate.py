@@ -47,6 +47,14 @@ def test_what_does_not_fit_is_unsafe_and_the_recommended_length_is_not(tmp_path:
     assert not http.post("/estimate-memory", json={"text_length": advised + 1}).json()["safe"]
 
 
+def test_a_chunk_length_beyond_a_segment_changes_nothing(tmp_path: Path) -> None:
+    http = client(tmp_path, S1_MINI | {"memory_claimable": 10**10})
+    asked = [{"text_length": 1000, "chunk_length": length} for length in (300, 1000)]
+    assert len({http.post("/estimate-memory", json=body).json()["estimate"] for body in asked}) == 1
+    unlimited = {"text": "Hi.", "max_new_tokens": 0}
+    assert http.post("/estimate-memory", json=unlimited).json()["cache"] == -(-2048 * 115_200 // 2**21) * 2**21
+
+
 def test_nothing_fits_where_nothing_is_free(tmp_path: Path) -> None:
     got = client(tmp_path, S1_MINI | {"memory_claimable": -5}).post("/estimate-memory", json={"text_length": 1}).json()
     assert (got["available"], got["safe"], got["recommended_text_length"]) == (0, False, 0)

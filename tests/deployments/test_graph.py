@@ -130,8 +130,9 @@ def test_health_tells_what_runs(client: httpx.Client) -> None:
     assert "token" not in json.dumps(health).lower().replace("tokens", "")
 
 
-async def test_codes_of_another_codec_are_refused(client: httpx.Client) -> None:
+async def test_codes_of_another_codec_are_refused(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another checkpoint is deployed, old and new replicas run side by side."""
+    monkeypatch.setattr("deployments.stages.STARTED_WITHIN", 0.5)
     names = ("ReferenceEncoder", "TextToSemantic", "VQDecoder")
     handles = (serve.get_deployment_handle(name, "graph") for name in names)
     stages = RayStages(*handles, sample_rate=44100, frame_length=2048, codec_key="another")

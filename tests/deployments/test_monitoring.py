@@ -15,10 +15,10 @@ import httpx
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from ray.serve.exceptions import RayServeException
 
 from cluster import monitor
 from deployments.protocols import schemas
-from models.types import SettingsError
 from tests import recorded_load
 from tests.graph import eventually, free_port, run
 
@@ -176,12 +176,12 @@ def test_optimizing_a_real_graph(watched: str) -> None:
 
 
 def test_a_folder_that_cannot_be_written_to_fails_before_anything_loads(tiny: Path, ray_address: str) -> None:
-    with pytest.raises(SettingsError, match=r"monitoring\.csv"):
+    with pytest.raises(RayServeException, match=r"monitoring\.csv"):
         run(ray_address, "never", tiny, Path("voices"), "/never", monitoring={"csv": "/proc/nowhere"})
 
 
 def test_a_misspelt_key_is_named(tiny: Path, ray_address: str) -> None:
-    with pytest.raises(SettingsError, match="monitoring.cvs.*did you mean 'csv'"):
+    with pytest.raises(RayServeException, match="monitoring.cvs.*did you mean 'csv'"):
         run(ray_address, "never", tiny, Path("voices"), "/never", monitoring={"cvs": "logs"})
 
 

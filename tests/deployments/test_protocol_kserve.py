@@ -129,11 +129,22 @@ def test_four_bytes_of_a_bound_are_within_it(client: TestClient, stages: FakeSta
     assert stages.prompts[0].sampling.repetition_penalty == 0.9
 
 
+@pytest.mark.parametrize(("datatype", "data"), [("FP32", bytes(2**24)), ("BYTES", bytes(2**24))])
+def test_millions_of_values_are_refused_before_they_are_read(client: TestClient, datatype: str, data: bytes):
+    name = "TEMPERATURE" if datatype == "FP32" else "VOICE"
+    many = {"name": name, "datatype": datatype, "shape": [1], "parameters": {"binary_data_size": len(data)}}
+    head = json.dumps({"inputs": [words("TEXT", "Hi."), many]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    response = client.post("/v2/models/fish_speech/infer", content=head + data, headers=headers)
+    assert response.status_code == 400 and "takes one value" in response.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("encoding", "pack", "status", "says"),
     [
         ("gzip", gzip.compress, 200, "PCM"),
         ("deflate", zlib.compress, 200, "PCM"),
+        ("identity", bytes, 200, "PCM"),
         ("gzip", bytes, 400, "not gzip"),
         ("br", bytes, 415, "br"),
         ("gzip", lambda body: gzip.compress(body + b" " * 2**27), 413, "over the limit"),

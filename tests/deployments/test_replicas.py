@@ -23,7 +23,7 @@ def test_a_machine_has_the_gpus_that_any_of_its_replicas_sees() -> None:
     assert [each.load.gpu_error for each in found] == ["GPU 0 is lost", None]
 
 
-@serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0})
+@serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0}, graceful_shutdown_timeout_s=0)
 class Stage:
     """Of its two replicas one never answers."""
 

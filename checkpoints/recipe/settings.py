@@ -101,7 +101,7 @@ def load(path: Path) -> Settings:
 
 
 def phases_of(kind, values: dict, where: str) -> tuple:
-    return tuple(strict(kind, phase, f"{where}.phases") for phase in values["phases"])
+    return tuple(strict(kind, phase, f"{where}.phases") for phase in values.get("phases", ()))
 
 
 def strict(kind, values: dict, where: str):

@@ -17,6 +17,8 @@ from deployments.containers import ContainerEncoder, encoder
 from deployments.pipeline import Pipeline, Speech
 from models.types import SynthesisRequest, VoiceNotFound
 
+VOICE_NOTE = "No voice of this name is registered; the model chose one."
+
 
 class SpeechStream(StreamingResponse):
     """Audio as it is made. The ingress watches for departures, so this only sends; however it ends, the work ends."""
@@ -58,9 +60,7 @@ async def without_stock_voice(
     try:
         await asyncio.to_thread(request.app.state.pipeline.voices.get, synthesis.voice)
     except VoiceNotFound:
-        return replace(synthesis, voice=None), {
-            "X-Voice-Note": "No voice of this name is registered; the model chose one."
-        }
+        return replace(synthesis, voice=None), {"X-Voice-Note": VOICE_NOTE}
     return synthesis, {}
 
 

@@ -71,9 +71,9 @@ async def tts(request: Request) -> Response:
     header) get that. Upstream's own server gives a whole WAV."""
     values, form = await fields.read(request)
     cloud = "model" in request.headers
-    values = {"format": "mp3" if cloud else "wav", "streaming": cloud} | {
-        k: v for k, v in values.items() if v is not None
-    }
+    for name, usual in (("format", "mp3" if cloud else "wav"), ("streaming", cloud)):
+        if values.get(name) is None:
+            values[name] = usual
     if form is not None:
         values["references"] = await _form_references(form)
         values["prosody"] = {key: values[key] for key in ("speed", "volume") if key in values}

@@ -21,11 +21,14 @@ def wait(count: int, timeout_s: float = 600.0) -> int:
     """Returns when `count` nodes with CPUs are alive, or after `timeout_s`, and how many there are: on Kubernetes, and
     after `ray up`, the head is there before the others."""
     deadline = time.monotonic() + timeout_s
-    while (alive := sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())) < count:
-        if time.monotonic() > deadline:
-            break
+    while (alive := _computing()) < count and time.monotonic() < deadline:
         time.sleep(1)
     return alive
+
+
+def _computing() -> int:
+    """How many nodes with CPUs are alive."""
+    return sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
 
 
 def serving() -> bool:

@@ -14,7 +14,6 @@ from ray.serve.schema import LoggingConfig
 
 from cluster import nodes, pools
 from cluster.footprints import ENCODER_TENSORS
-from cluster.nodes import NodeError
 from cluster.plan import Footprints, PlanError, PlanOptions, StagePlan
 from cluster.pools import Pools
 from cluster.profile import HardwareProfile
@@ -45,10 +44,10 @@ SHUTDOWN_SECONDS = 300.0
 
 def build(args: dict[str, Any]) -> serve.Application:
     """The application of serve_config.yaml. What is wrong is said before anything loads, as the only kind of error that
-    Serve shows as it is: any other it tries again three times, and shows a traceback."""
+    Serve shows as it is. Any other it tries again three times, and shows a traceback: a NodeError may pass."""
     try:
         return _build(args)
-    except (SettingsError, CheckpointError, PlanError, TierError, NodeError) as error:
+    except (SettingsError, CheckpointError, PlanError, TierError) as error:
         raise RayServeException(str(error)) from None
 
 

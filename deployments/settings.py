@@ -115,7 +115,7 @@ class Settings(_Strict):
         return ROOT / Path(self.monitoring.csv).expanduser() if self.monitoring.csv else None
 
 
-_ENVIRONMENT = ("checkpoint", "device", "voices", "nodes")
+ENVIRONMENT = ("CHECKPOINT", "DEVICE", "VOICES", "NODES")  # variables that win over args
 
 
 def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -128,10 +128,10 @@ def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -
         raise SettingsError("limits do not belong in args: set them as the Ingress's user_config, under deployments")
     if "api_keys" in args:
         raise SettingsError("API keys do not belong in a file: set the environment variable SHOAL_API_KEYS instead")
-    given = dict(args)
-    given |= {name: environment[name.upper()] for name in _ENVIRONMENT if environment.get(name.upper())}
-    if isinstance(given.get("nodes"), str) and given["nodes"].isdecimal():
-        given["nodes"] = int(given["nodes"])
+    named: dict[str, Any] = {name.lower(): environment[name] for name in ENVIRONMENT if environment.get(name)}
+    if named.get("nodes", "").isdecimal():
+        named["nodes"] = int(named["nodes"])
+    given = {**args, **named}
     listed = environment.get("SHOAL_API_KEYS", "")
     given["api_keys"] = tuple(SecretStr(key) for key in map(str.strip, listed.split(",")) if key)
     if listed and not given["api_keys"]:

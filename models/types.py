@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+LEAST_RANDOM = 0.1  # of temperature and top_p
 MOST_NEW_TOKENS = 8192  # of a segment; the checkpoint's context ends it sooner
 
 
@@ -26,8 +27,8 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("temperature", 0.1, 1.0),
-            ("top_p", 0.1, 1.0),
+            ("temperature", LEAST_RANDOM, 1.0),
+            ("top_p", LEAST_RANDOM, 1.0),
             ("repetition_penalty", 0.9, 2.0),
         ):
             value = getattr(self, name)

@@ -224,6 +224,8 @@ def test_the_environment_says_how_many_nodes_to_wait_for() -> None:
     assert read({"nodes": 2}, {"NODES": "3"}).nodes == 3
     with pytest.raises(SettingsError, match="nodes: .*got 'many'"):
         read({}, {"NODES": "many"})
+    with pytest.raises(SettingsError, match="nodes: .*got '3'"):
+        read({"nodes": "3"}, {})
 
 
 def test_the_commented_examples_are_valid() -> None:

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from models.types import MOST_NEW_TOKENS, InvalidRequest, Sampling
+from models.types import LEAST_RANDOM, MOST_NEW_TOKENS, InvalidRequest, Sampling
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -71,7 +71,8 @@ class Generation(Fields):
     def sampling(self) -> Sampling:
         """Raises InvalidRequest for a value out of range. A request without a seed gets a fresh one."""
         seed = secrets.randbelow(2**31) if self.seed is None else self.seed
-        temperature, top_p = (max(value, 0.1) if value >= 0 else value for value in (self.temperature, self.top_p))
+        given = (self.temperature, self.top_p)
+        temperature, top_p = (LEAST_RANDOM if 0 <= value < LEAST_RANDOM else value for value in given)
         return Sampling(temperature, top_p, self.repetition_penalty, self.max_new_tokens or MOST_NEW_TOKENS, seed)
 
 

@@ -75,11 +75,11 @@ async def estimate(request: Request) -> Response:
         sample_rate=pipeline.stages.sample_rate,
         segments=pipeline.limits.segments_ahead,
     )
-    claim = partial(asked.claim, costs, pipeline.limits.segment_chars)
-    found, available = claim(asked.chars), max(0, engine["memory_claimable"])
+    claim_of = partial(asked.claim, costs, pipeline.limits.segment_chars)
+    found, available = claim_of(asked.chars), max(0, engine["memory_claimable"])
     safe_limit = int(SAFE * available)
     lengths = range(pipeline.limits.tier_text_chars + 1)
-    fitting = bisect_right(lengths, safe_limit, key=lambda chars: claim(chars).total if chars else 0) - 1
+    fitting = bisect_right(lengths, safe_limit, key=lambda chars: claim_of(chars).total if chars else 0) - 1
     answer = Estimate(
         estimate=found.total,
         cache=found.cache,

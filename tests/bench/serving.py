@@ -19,6 +19,7 @@ import psutil
 from cluster.plan import STAGES
 from deployments.pipeline import Pipeline, Pool
 from deployments.segments import Limits
+from deployments.settings import ENVIRONMENT
 from deployments.voices import VoiceLibrary
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
@@ -192,7 +193,7 @@ def replicas() -> dict[str, dict[str, float]]:
 @contextmanager
 def graph(checkpoint: str, threads: int) -> Iterator[tuple[str, CodecConfig]]:
     """The real graph on this machine's CPU with registered voices: its address."""
-    for name in ("CHECKPOINT", "DEVICE", "VOICES", "NODES"):  # they would win over what is measured
+    for name in ENVIRONMENT:  # they would win over what is measured
         os.environ.pop(name, None)
     source = Checkpoint(checkpoint)
     with tempfile.TemporaryDirectory() as folder, local_ray() as address:

@@ -22,9 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import CLIENT_CLOSED, answer, status_of
 from deployments.pipeline import Pipeline
-from deployments.protocols import fish, kserve, memory, openai, system, tuning
+from deployments.protocols import fields, fish, kserve, memory, openai, system, tuning
 from models import repository
-from models.types import TooLarge, Unauthorized
+from models.types import Unauthorized
 
 log = logging.getLogger(__name__)
 access_log = logging.getLogger("shoal.access")
@@ -122,7 +122,7 @@ class Gate:
                 raise Unauthorized("Send a valid API key in the header 'Authorization: Bearer <key>'.")
         length = headers.get("content-length", "")
         if length.isdecimal() and int(length) > exchange.limit:
-            raise exchange.too_large()
+            raise fields.body_too_large(exchange.limit)
 
 
 class _Exchange:
@@ -150,7 +150,7 @@ class _Exchange:
             return {"type": "http.disconnect"}
         message = await self._next()
         if self._bytes_read > self.limit:
-            raise self.too_large()
+            raise fields.body_too_large(self.limit)
         return message
 
     async def send(self, message: Message) -> None:
@@ -165,9 +165,6 @@ class _Exchange:
         await self._body_read.wait()
         while not self._gone.is_set():
             await self._next()
-
-    def too_large(self) -> TooLarge:
-        return TooLarge(f"The request's body is over the limit of {self.limit / 2**20:g} MiB.")
 
     async def _next(self) -> Message:
         message = await self._receive()

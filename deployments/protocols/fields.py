@@ -14,7 +14,7 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from models.types import LEAST_RANDOM, MOST_NEW_TOKENS, InvalidRequest, Sampling
+from models.types import LEAST_RANDOM, MOST_NEW_TOKENS, InvalidRequest, Sampling, TooLarge
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -74,6 +74,11 @@ class Generation(Fields):
         given = (self.temperature, self.top_p)
         temperature, top_p = (LEAST_RANDOM if 0 <= value < LEAST_RANDOM else value for value in given)
         return Sampling(temperature, top_p, self.repetition_penalty, self.max_new_tokens or MOST_NEW_TOKENS, seed)
+
+
+def body_too_large(limit: int) -> TooLarge:
+    """The refusal of a body of more than `limit` bytes."""
+    return TooLarge(f"The request's body is over the limit of {limit / 2**20:g} MiB.")
 
 
 async def read(request: Request) -> tuple[dict[Any, Any], FormData | None]:

@@ -25,7 +25,7 @@ from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream
 from models.repository import ModelConfig
 from models.suggest import did_you_mean
-from models.types import InvalidRequest, Reference, SynthesisRequest, TooLarge
+from models.types import InvalidRequest, Reference, SynthesisRequest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 DTYPES = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
@@ -109,7 +109,7 @@ def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
     except zlib.error as error:
         raise InvalidRequest(f"The body is not {encoding}: {error}") from None
     if len(plain) > limit:
-        raise TooLarge(f"The request's body is over the limit of {limit / 2**20:g} MiB.")
+        raise fields.body_too_large(limit)
     return plain
 
 

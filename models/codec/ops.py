@@ -123,7 +123,7 @@ class Conv:
         if self._linear is None:
             x = x.unsqueeze(1).permute(0, 3, 1, 2)  # to torch (batch, in, 1, time), in memory channels-last
             y = F.conv2d(x, self._weight, self._bias, dilation=(1, self.dilation), groups=self._groups)
-            return y.permute(0, 2, 3, 1).squeeze(1)
+            return y.permute(0, 2, 3, 1).squeeze(1).contiguous()  # not every device answers in channels-last
         if self.kernel == 1:
             return self._linear(x)
         batch, length, channels = x.shape

@@ -61,6 +61,13 @@ def start_readback(frames: Tensor) -> Readback:
     return read
 
 
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """`values` on `device`, without waiting for what a GPU has under way."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 class Network:
     """The two transformers and their per-slot state, on one device in one dtype. Not thread-safe."""
 
@@ -130,10 +137,11 @@ class Network:
 
     def reset(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for a new utterance."""
-        self._active[slot] = False
-        self._step[slot] = 0
-        self._position[slot] = 0
-        self._seed[slot] = sampling.seed
+        # By fill_: to assign a number to an element, the host waits until a GPU has done all that it was given.
+        self._active[slot].fill_(False)
+        self._step[slot].fill_(0)
+        self._position[slot].fill_(0)
+        self._seed[slot].fill_(sampling.seed)
         self._temperature[slot] = sampling.temperature
         self._top_p[slot] = sampling.top_p
         self._penalty[slot] = sampling.repetition_penalty
@@ -146,12 +154,12 @@ class Network:
 
     def set_active(self, slot: int, active: bool) -> None:
         """A slot that is not active may lie in the range of a decode step, and keeps its state."""
-        self._active[slot] = active
+        self._active[slot].fill_(active)
 
     @torch.no_grad()
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
         """Run prompt values (1 + num_codebooks, T) at positions start… of a slot; returns the last hidden (1, 1, D)."""
-        values = values.to(self.device, torch.int64)
+        values = send(values.to(torch.int64), self.device)
         length = values.shape[1]
         positions = torch.arange(start, start + length, device=self.device)[None]
         codes_at = (values[0] >= self.ids.semantic_begin) & (
@@ -161,13 +169,13 @@ class Network:
         context = start + length
         mask = (self._every_position[:context] <= positions[0][:, None])[None, None]
         hidden = self._slow(x, slice(slot, slot + 1), positions, context, mask)
-        self._position[slot] = context
+        self._position[slot].fill_(context)
         return hidden[:, -1:]
 
     @torch.no_grad()
     def first_frame(self, slot: int, hidden: Tensor) -> Tensor:
         """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given."""
-        self._active[slot] = True
+        self._active[slot].fill_(True)
         return self._sample(slice(slot, slot + 1), hidden)
 
     @torch.no_grad()
@@ -215,7 +223,7 @@ class Network:
         for cache, (k, v) in zip(self._caches, prefix, strict=True):
             cache.k[slot, :, : k.shape[1]] = k
             cache.v[slot, :, : v.shape[1]] = v
-        self._position[slot] = prefix[0][0].shape[1]
+        self._position[slot].fill_(prefix[0][0].shape[1])
 
     def _embed(self, tokens: Tensor, codes: Tensor, codes_at: Tensor | None) -> Tensor:
         """(N,) token ids and (N, num_codebooks) codes -> (N, D); `codes_at` None: every position holds codes."""

@@ -14,6 +14,8 @@ from fish_audio_sdk import HttpCodeErr, Prosody, ReferenceAudio, Session, TTSReq
 from tests.deployments.fakes import recording
 
 SHORT = fishaudio.types.TTSConfig(max_new_tokens=20)
+# Seconds of the tiny codec's 20 ms, spoken faster: random weights may end after one frame, and the SDKs send no seed.
+A_FRAME = 0.016
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def seconds(audio: bytes) -> float:
 
 def test_a_session_streams_mp3_by_default(session: Session):
     parts = list(session.tts(TTSRequest(text="Hi."), backend="s1"))
-    assert seconds(b"".join(parts)) > 0.05
+    assert seconds(b"".join(parts)) > A_FRAME
 
 
 def test_a_session_clones_from_recordings(session: Session):
@@ -73,19 +75,19 @@ def test_a_session_raises_its_own_error(session: Session):
 @pytest.mark.parametrize("format", ["mp3", "wav", "opus", "pcm"])
 def test_convert(client: fishaudio.FishAudio, format: str):
     audio = client.tts.convert(text="Hi.", format=format, speed=1.1, latency="normal", config=SHORT)
-    assert len(audio) > 1000 if format == "pcm" else seconds(audio) > 0.05
+    assert len(audio) > 1000 if format == "pcm" else seconds(audio) > A_FRAME
 
 
 def test_convert_with_a_voice(client: fishaudio.FishAudio, voice: str):
-    assert seconds(client.tts.convert(text="Hi.", reference_id=voice, config=SHORT)) > 0.05
+    assert seconds(client.tts.convert(text="Hi.", reference_id=voice, config=SHORT)) > A_FRAME
     given = [fishaudio.types.ReferenceAudio(audio=recording(), text="words")]
-    assert seconds(client.tts.convert(text="Hi.", references=given, config=SHORT)) > 0.05
+    assert seconds(client.tts.convert(text="Hi.", references=given, config=SHORT)) > A_FRAME
 
 
 async def test_the_asynchronous_client(server: str):
     async with fishaudio.AsyncFishAudio(api_key="unused", base_url=server) as client:
         parts = [part async for part in await client.tts.stream(text="Hi.", config=SHORT)]
-    assert seconds(b"".join(parts)) > 0.05
+    assert seconds(b"".join(parts)) > A_FRAME
 
 
 def test_errors_are_the_sdks_own(client: fishaudio.FishAudio):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from models.checkpoint import Checkpoint
-from tests.bench import codec, poisson, serving, t2s
+from tests.bench import codec, gpu, poisson, serving, t2s
 from tests.bench.__main__ import ROWS, run
 from tests.bench.isolate import Bench
 from tests.bench.listening import VOICES, over_http
@@ -39,6 +39,11 @@ def test_every_row_without_ray_measures_its_lines(tiny: Path, short: None) -> No
         assert each["row"] in ("gpu", "quality") or each["upstream"] > 0 and each["ratio"] > 0
     table = markdown(entries, "note").splitlines()
     assert [row.split(" | ")[0].removeprefix("| ") for row in table[2:-2]] == [each["what"] for each in entries]
+
+
+def test_the_gpu_row_counts_what_the_host_does(tiny: Path, short: None) -> None:
+    found = gpu.host_work(str(tiny), 1, 1, "cpu", ["bfloat16", "none"])
+    assert found == {"cuda_calls_a_frame": {}, "graph_breaks": 0}
 
 
 @pytest.fixture

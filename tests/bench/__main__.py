@@ -36,7 +36,7 @@ ROWS = {
     "graph-overhead": "serving:graph_overhead",
     "poisson": "poisson:poisson",
     "quality": "quality:quality",
-    "gpu": "t2s:gpu",
+    "gpu": "gpu:gpu",
 }
 
 

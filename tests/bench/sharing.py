@@ -25,13 +25,13 @@ def serve(checkpoint: str, threads: int, streams: int, frames: int) -> None:
     """A replica: speaks once for every line on its standard input and prints its frames a second."""
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
-    network = t2s._network(checkpoint, threads, 16, "cpu", None)
+    network = t2s.network_of(checkpoint, threads, 16, "cpu", None)
     engine = t2s._engine(network)
     print("ready", flush=True)
     for line in sys.stdin:
         run = int(line)
-        prompts = [t2s._prompt(network, voice=i % t2s.VOICES, text=1000 * run + i) for i in range(streams)]
-        times = t2s._speak(engine, prompts, frames + 2 * streams, seed=1000 * run)
+        prompts = [t2s.prompt_of(network, voice=i % t2s.VOICES, text=1000 * run + i) for i in range(streams)]
+        times = t2s.speak(engine, prompts, frames + 2 * streams, seed=1000 * run)
         print(json.dumps(t2s._rate(times) or 0.0), flush=True)
     engine.stop()
 

@@ -1,6 +1,6 @@
 """Text-to-semantic: our engine beside upstream's `generate`, with the same weights and the same prompt.
 
-The engine's side imports torch and numpy only, so that it also runs on a bare GPU machine.
+The engine's side imports torch and numpy only, so that `gpu` also runs on a bare GPU machine.
 """
 
 from __future__ import annotations
@@ -61,21 +61,6 @@ def prefix(bench: Bench) -> list[Figure]:
     return [Figure("prefix", ours["kept_s"], theirs["prefill_s"], must=ours["text_alone_s"] + 0.02, details=details)]
 
 
-def gpu(bench: Bench) -> list[Figure]:
-    if not torch.cuda.is_available():
-        return [Figure(f"gpu-{name}", None, skipped="torch finds no CUDA GPU") for name in ("1", "64", "ttfa")]
-    options: dict[str, Any] = {"device": "cuda", "torch_path": ["bfloat16", "none"]}
-    one = bench.measure(throughput, streams=1, **options)
-    many = bench.measure(throughput, streams=64, **options)
-    first = bench.measure(first_frames, **options)
-    device = {"gpu": torch.cuda.get_device_name()}
-    return [
-        Figure("gpu-1", one["frames_per_second"], details=device | one),
-        Figure("gpu-64", many["frames_per_second"] / FRAME_RATE, details=device | many),
-        Figure("gpu-ttfa", 1e3 * first["four_frames_s"], details=device | first),
-    ]
-
-
 def throughput(
     checkpoint: str,
     threads: int,
@@ -85,13 +70,13 @@ def throughput(
     torch_path: list[str] | None = None,
 ) -> dict[str, Any]:
     """Frames a second of all streams together while all of them run, through the engine."""
-    network = _network(checkpoint, threads, max(16, streams), device, torch_path)
+    network = network_of(checkpoint, threads, max(16, streams), device, torch_path)
     engine = _engine(network)
     frames = FRAMES + 2 * streams  # streams start one a step: all run together for at least FRAMES
     rates = []
     for run in range(repeats + 1):
-        prompts = [_prompt(network, voice=i % VOICES, text=1000 * run + i) for i in range(streams)]
-        rates.append(_rate(_speak(engine, prompts, frames, seed=1000 * run)))
+        prompts = [prompt_of(network, voice=i % VOICES, text=1000 * run + i) for i in range(streams)]
+        rates.append(_rate(speak(engine, prompts, frames, seed=1000 * run)))
     engine.stop()
     rates = [rate for rate in rates[1:] if rate]  # the first run fills the prefix cache and makes what first calls make
     return {"frames_per_second": median(rates), "runs": rates, "network": type(network).__name__, "streams": streams}
@@ -111,15 +96,15 @@ def first_frames(
 ) -> dict[str, Any]:
     """Medians, in seconds from submission to a stream's first frame: a new voice, the same voice with another text, and
     a text of that length without a voice."""
-    network = _network(checkpoint, threads, 16, device, torch_path)
+    network = network_of(checkpoint, threads, 16, device, torch_path)
     engine = _engine(network)
     cold, kept, alone, four = [], [], [], []
     for run in range(repeats + 1):
-        cold.append(_speak(engine, [_prompt(network, voice=run, text=3 * run)], 1)[0][0])
-        again = _speak(engine, [_prompt(network, voice=run, text=3 * run + 1)], 4)[0]
+        cold.append(speak(engine, [prompt_of(network, voice=run, text=3 * run)], 1)[0][0])
+        again = speak(engine, [prompt_of(network, voice=run, text=3 * run + 1)], 4)[0]
         kept.append(again[0])
         four.append(again[-1])
-        alone.append(_speak(engine, [_prompt(network, voice=None, text=3 * run + 2)], 1)[0][0])
+        alone.append(speak(engine, [prompt_of(network, voice=None, text=3 * run + 2)], 1)[0][0])
     engine.stop()
     names = ("cold_s", "kept_s", "text_alone_s", "four_frames_s")
     medians = {name: median(times[1:]) for name, times in zip(names, (cold, kept, alone, four), strict=True)}
@@ -160,7 +145,7 @@ def upstream(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     return {"prefill_s": times[0], "frame_s": median(times[1:]), "frames_measured": len(times) - 1, "runs": times}
 
 
-def _network(checkpoint: str, threads: int, slots: int, device: str, torch_path: list[str] | None) -> Network:
+def network_of(checkpoint: str, threads: int, slots: int, device: str, torch_path: list[str] | None) -> Network:
     """What a replica would run by the plan; or torch's path at the given dtype and quantisation. A GPU machine without
     the checkpoint gets random weights of S1-mini's shapes."""
     if device == "cuda" and not Path(checkpoint).is_dir():
@@ -179,7 +164,10 @@ def _network(checkpoint: str, threads: int, slots: int, device: str, torch_path:
         dtype, quantization = torch_path
         dtype = torch.float32 if quantization == "int8" and device == "cpu" else getattr(torch, dtype)
         options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": quantization, "positions": 2048}
-        return Network(config, tensors, ids, slots=slots, **options)
+        network = Network(config, tensors, ids, slots=slots, **options)
+        if device == "cuda":
+            network.compile()
+        return network
     from deployments.replica import dtype_of
     from models.text_to_semantic.load import make_network
     from tests.bench.machine import plan
@@ -206,7 +194,7 @@ def _engine(network: Network) -> Engine:
     )
 
 
-def _prompt(network: Network, voice: int | None, text: int) -> EncodedPrompt:
+def prompt_of(network: Network, voice: int | None, text: int) -> EncodedPrompt:
     values = prompt_values(network.config, network.ids, voice, text)
     if voice is None:
         return EncodedPrompt(values, 0, None)
@@ -232,7 +220,7 @@ def prompt_values(config: LanguageModelConfig, ids: TokenIds, voice: int | None,
 _names = itertools.count()
 
 
-def _speak(engine: Engine, prompts: list[EncodedPrompt], frames: int, seed: int = 0) -> list[list[float]]:
+def speak(engine: Engine, prompts: list[EncodedPrompt], frames: int, seed: int = 0) -> list[list[float]]:
     """Submit all at once; for each the seconds until each of its frames. Random weights may end a stream early."""
     ended: queue.Queue[Finished | Exception] = queue.Queue()
     times: list[list[float]] = [[] for _ in prompts]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+import torch
 
 from models.checkpoint import Checkpoint
 from tests.bench import codec, gpu, poisson, serving, t2s
@@ -41,9 +43,15 @@ def test_every_row_without_ray_measures_its_lines(tiny: Path, short: None) -> No
     assert [row.split(" | ")[0].removeprefix("| ") for row in table[2:-2]] == [each["what"] for each in entries]
 
 
-def test_the_gpu_row_counts_what_the_host_does(tiny: Path, short: None) -> None:
-    found = gpu.host_work(str(tiny), 1, 1, "cpu", ["bfloat16", "none"])
-    assert found == {"cuda_calls_a_frame": {}, "graph_breaks": 0}
+def test_the_gpu_row_measures_everything_with_one_network(
+    tiny: Path, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu, "STREAMS", 3)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    found = json.loads(json.dumps(gpu.everything(str(tiny), 1, 1, device="cpu")))
+    assert found["host"] == {"cuda_calls_a_frame": {}}  # there is no GPU to call
+    assert found["compile_s"] > 0 and found["first"]["four_frames_s"] > 0
+    assert all(found[streams]["frames_per_second"] > 0 for streams in ("one", "many"))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from checkpoints.recipe.sound import RATE
 from models.checkpoint import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 
-BATCH = 16  # utterances encoded together
+BATCHES = {"cpu": 16, "cuda": 256}  # utterances encoded together
 
 
 def encode(settings: Settings, part: Part, checkpoint: Checkpoint, device: str) -> None:
@@ -26,15 +26,15 @@ def encode(settings: Settings, part: Part, checkpoint: Checkpoint, device: str) 
     pcm = np.memmap(directory / f"{part.name}.pcm", np.int16, "r")
     frames: list[np.ndarray] = [np.empty(0)] * len(lines)
     by_length = sorted(range(len(lines)), key=lambda i: lines[i]["samples"])
-    started, seconds = time.monotonic(), 0.0
-    for start in range(0, len(by_length), BATCH):
-        chosen = by_length[start : start + BATCH]
+    started, seconds, batch = time.monotonic(), 0.0, BATCHES[device]
+    for number, start in enumerate(range(0, len(by_length), batch)):
+        chosen = by_length[start : start + batch]
         places = [(lines[i]["start"], lines[i]["samples"]) for i in chosen]
         codes = encoder.encode([pcm[first : first + count].astype(np.float32) / 32768 for first, count in places])
         for i, found in zip(chosen, codes, strict=True):
             frames[i] = found.T.astype(np.uint16)
         seconds += sum(count for _, count in places) / RATE
-        if start // BATCH % 50 == 0:
+        if number % 50 == 0:
             speed = seconds / (time.monotonic() - started)
             print(f"{part.name}: {seconds / 3600:.2f} h, {speed:.0f}x real time", flush=True)
     np.savez(

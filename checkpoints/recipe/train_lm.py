@@ -6,6 +6,9 @@ is better still. State is saved as it goes, and the command goes on from it."""
 import argparse
 import json
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from checkpoints.recipe.settings import LanguageModelTraining, Settings, load, s
 
 QUERIES = 128  # positions of each sequence whose attention is guided in a step
 MEAN = 0.999  # of the running mean of the weights
+DRAWN_AHEAD = 4  # batches: a GPU learns one faster than it is drawn
 
 
 def network(settings: Settings) -> DualARTransformer:
@@ -81,6 +85,18 @@ def prepare(
     return [values, noisy, spoken, wanted, rows, frames]
 
 
+def ahead(draw: Callable[[int], list[Tensor]], steps: range) -> Iterator[list[Tensor]]:
+    """What `draw` makes of each step, in order, while those before are learned."""
+    with ThreadPoolExecutor(DRAWN_AHEAD) as threads:
+        waiting: deque = deque()
+        for step in steps:
+            waiting.append(threads.submit(draw, step))
+            if len(waiting) > DRAWN_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 @torch.no_grad()
 def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: str) -> dict[str, float]:
     """Nats a frame on speakers kept from training: as it is, with another text, with another speaker before."""
@@ -121,13 +137,19 @@ def train(settings: Settings, device: str, minutes: float) -> None:
     forward = torch.compile(losses, dynamic=False) if training.compile else losses
     log, history, started, began = (settings.work / "lm.log").open("a"), [], time.monotonic(), step
     deadline = time.monotonic() + minutes * 60
-    while step < training.phases[-1].until and time.monotonic() < deadline:
-        phase, _, rate = scheduled(training.phases, step)
-        rate *= min(1.0, (step - began + 1) / 200)
+
+    def draw(step: int) -> list[Tensor]:
+        phase = scheduled(training.phases, step)[0]
+        batch = corpus.draw(np.random.default_rng((settings.seed, step)), phase.batch, phase.length)
+        return prepare(batch, model, training, training.noise, step)
+
+    for drawn in ahead(draw, range(step, training.phases[-1].until)):
+        if time.monotonic() >= deadline:
+            break
+        rate = scheduled(training.phases, step)[2] * min(1.0, (step - began + 1) / 200)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = rate
-        batch = corpus.draw(np.random.default_rng((settings.seed, step)), phase.batch, phase.length)
-        parts = [part.to(device) for part in prepare(batch, model, training, training.noise, step)]
+        parts = [part.to(device) for part in drawn]
         with torch.autocast(device, torch.bfloat16):
             slow, fast, told = forward(model, training.guided_layers, *parts)
         model.zero_grad()

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models import cuda
 from models.codec.layers import Builder, CausalConv, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
@@ -29,6 +30,7 @@ class ReferenceEncoder:
     ) -> None:
         self.config = config
         self._device = torch.device(device)
+        cuda.set_up(self._device)
         builder = Builder(tensors, self._device, dtype)
         self._layers = _network(builder, config)
         self._contexts = builder.contexts

@@ -7,23 +7,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Step = Callable[[int, int], Tensor]  # (rows, cached positions to look at) -> their next frames
+Step = Callable[[int, int], Tensor]  # (rows, context: cached positions to look at) -> next frames
 
 CONTEXTS = (256, 512, 1024)  # buckets of a CUDA graph's context below all positions: attention is a small part there
 
 
 def step(eager: Step, slots: int, positions: int, device: torch.device) -> Step:
-    """`eager` compiled, as one graph without breaks, and warmed up. What varies between buckets becomes symbolic with
-    the second one; all of it from the start, weights too, takes five times as long to compile.
+    """`eager` compiled, as one graph without breaks, and warmed up.
 
     It must keep its state in tensors, and while no slot is active a call must not change what a slot later reads.
     Raises what torch.compile raises.
     """
     fused = torch.compile(eager, fullgraph=True)
-    if device.type == "cuda":
-        return CudaGraphs(fused, slots, positions)
-    for rows, context in ((slots, positions), (max(1, slots // 2), positions // 2), (1, positions)):
-        fused(rows, context)
+    # Its two arguments are symbolic from the start, or each would be only after a compilation that did without.
+    # `dynamic=True` would make weights symbolic too, which takes five times as long to compile.
+    with torch.compiler.config.patch(dynamic_sources="L['rows'],L['context']"):
+        if device.type == "cuda":
+            return CudaGraphs(fused, slots, positions)
+        for rows in (slots, 1):  # a single row is compiled apart
+            fused(rows, positions)
     return fused
 
 
@@ -53,8 +55,8 @@ class CudaGraphs:
 
 
 def row_buckets(slots: int) -> list[int]:
-    """Powers of two below `slots`, and `slots`."""
-    return [1 << i for i in range((slots - 1).bit_length())] + [slots]
+    """Powers of two below `slots`, and `slots`. From two on: a single row would be compiled apart."""
+    return [1 << i for i in range(1, (slots - 1).bit_length())] + [slots]
 
 
 def context_buckets(positions: int) -> list[int]:

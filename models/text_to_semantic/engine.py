@@ -49,8 +49,8 @@ class Engine:
         self._work: dict[str, Work] = {}
         self._wake = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()
-        # On an accelerator the host reads a frame only after the next one is under way.
-        self._lag = 0 if network.device.type == "cpu" else 1
+        # On a GPU that copies beside its work, the host reads a frame only after the next one is under way.
+        self._lag = 1 if network.device.type == "cuda" else 0
         self._in_flight: deque[tuple[Readback, dict[int, Stream]]] = deque()
         self._active: set[int] = set()  # slots that the network would decode
         self._stopping = False

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models import cuda
 from models.configs import LanguageModelConfig
 from models.text_to_semantic import compiled
 from models.text_to_semantic.linear import Quantization, make_linear
@@ -91,6 +92,7 @@ class Network:
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
         self.end = config.codebook_size  # the head's last row
         self.dtype, self.device = dtype, torch.device(device)
+        cuda.set_up(self.device)
         self._quantization, self._upstream_penalty = quantization, upstream_penalty
         self._run_step: compiled.Step = self._step_of
         self.compiled = False
@@ -101,9 +103,11 @@ class Network:
         slow, fast = config.slow, config.fast
         self._layers, self._fast_layers = block("layers", slow), block("fast_layers", fast)
         self._norm, self._fast_norm = tensors["norm.weight"].to(like), tensors["fast_norm.weight"].to(like)
-        # The text embedding stays as stored: on a CPU a view of the memory-mapped file, read a row at a time.
-        self._embeddings = tensors["embeddings.weight"].to(device)
-        self._codebook_embeddings = tensors["codebook_embeddings.weight"].to(device)
+        # On a CPU the two large tables stay as stored: views of the memory-mapped file, read a row at a time. On a GPU
+        # they are cast once: those before Ampere have no compiled kernels for bf16.
+        table = like if self.device.type != "cpu" else self.device
+        self._embeddings = tensors["embeddings.weight"].to(table)
+        self._codebook_embeddings = tensors["codebook_embeddings.weight"].to(table)
         self._fast_embeddings = tensors["fast_embeddings.weight"].to(like)
         head = tensors["embeddings.weight" if config.tie_word_embeddings else "output.weight"]
         semantic = head[ids.semantic_begin : ids.semantic_begin + config.codebook_size]
@@ -118,10 +122,12 @@ class Network:
 
         self._rope = rope_table(self.positions, slow).to(device)
         self._fast_rope = rope_table(config.num_codebooks, fast).to(device)
-        self._caches = [Cache(slots, self.positions, slow, like) for _ in self._layers]
+        # Never looked at whole: as a part of a tensor has other strides than all of it, it would be compiled apart.
+        room = self.positions + CONTEXT_BUCKET
+        self._caches = [Cache(slots, room, slow, like) for _ in self._layers]
         self._fast_caches = [Cache(slots, config.num_codebooks, fast, like) for _ in self._fast_layers]
         self._offsets = torch.arange(config.num_codebooks, device=device) * config.codebook_size
-        self._every_position = torch.arange(self.positions, device=device)
+        self._every_position = torch.arange(room, device=device)
         self._fast_mask = torch.ones(config.num_codebooks, config.num_codebooks, dtype=torch.bool, device=device).tril()
 
         def state(*shape: int, dtype: torch.dtype = torch.int64, value: float = 0) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models import cuda
 from models.codec.layers import Builder, CausalConv, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
@@ -49,6 +50,7 @@ class VQDecoder:
         self.config = config
         self.max_streams = max_streams
         self._device = torch.device(device)
+        cuda.set_up(self._device)
         builder = Builder(tensors, self._device, dtype)
         self._read_codebooks(builder)
         self._layers = _network(builder, config)

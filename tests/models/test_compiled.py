@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor.utils import run_and_get_code
 
-from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets
+from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets, step
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.transformer import Cache
@@ -21,10 +23,10 @@ from tests.models import networks
 SLOTS, POSITIONS = 3, 320
 
 
-@pytest.mark.parametrize(("slots", "buckets"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+@pytest.mark.parametrize(("slots", "buckets"), [(1, [1]), (2, [2]), (6, [2, 4, 6]), (8, [2, 4, 8])])
 def test_buckets_of_rows(slots: int, buckets: list[int]) -> None:
     assert row_buckets(slots) == buckets
-    assert all(rows <= at_least(rows, buckets) < 2 * rows for rows in range(1, slots + 1))
+    assert all(rows <= at_least(rows, buckets) < 2 * rows for rows in range(2, slots + 1))
 
 
 def test_buckets_of_context() -> None:
@@ -36,6 +38,19 @@ def test_buckets_of_context() -> None:
 def network(tiny: Path) -> Network:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=device)
+
+
+def test_all_buckets_share_one_compilation(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = CompileCounterWithBackend("aot_eager")
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
+    for name in ("CUDAGraph", "graph_pool_handle", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool: nullcontext())
+    made = networks.network(tiny, PromptEncoder(tiny, 4), slots=6, positions=320)
+    with torch.no_grad():
+        graphs = step(made._step_of, made.slots, made.positions, torch.device("cuda"))
+    assert list(graphs._graphs) == [(6, 256), (6, 320), (4, 256), (4, 320), (2, 256), (2, 320)]
+    assert counter.frame_count == 1
 
 
 def test_the_compiled_step_does_not_copy_its_cache() -> None:
@@ -58,9 +73,9 @@ def speak(network: Network, prompt: torch.Tensor, frames: int = 12) -> list[list
         network.reset(slot, Sampling(seed=slot))
         length = prompt.shape[1] - slot
         drawn.append(network.first_frame(slot, network.prefill(slot, prompt[:, :length], 0))[0].tolist())
-    for step in range(frames):
-        drawn += network.decode(SLOTS if step else 1, prompt.shape[1] + step + 1).tolist()
-        if not step:
+    for number in range(frames):
+        drawn += network.decode(SLOTS if number else 1, prompt.shape[1] + number + 1).tolist()
+        if not number:
             network.set_active(0, False)
     return drawn
 

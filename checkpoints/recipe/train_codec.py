@@ -191,6 +191,7 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
             history, started = [], time.monotonic()
         if step % 500 == 0 or step == training.phases[-1].until:
             state.write(kept, codec=codec.state_dict(), optimizers=[optimizer.state_dict()], step=step)
+            crops = Crops(settings, training)  # with the parts that were rendered meanwhile
 
 
 if __name__ == "__main__":

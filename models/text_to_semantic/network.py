@@ -6,7 +6,9 @@ A frame is a row of 1 + num_codebooks integers: the head index of the semantic t
 
 from __future__ import annotations
 
+import logging
 import math
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ from models.text_to_semantic.linear import Quantization, make_linear
 from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
 from models.text_to_semantic.transformer import Block, Cache, rms_norm, rope_table
 from models.types import Sampling
+
+logger = logging.getLogger(__name__)
 
 CONTEXT_BUCKET = 64  # attention covers the filled prefix rounded up to this many positions
 
@@ -95,6 +99,7 @@ class Network:
         cuda.set_up(self.device)
         self._quantization, self._upstream_penalty = quantization, upstream_penalty
         self._run_step: compiled.Step = self._step_of
+        self._prompts: compiled.PromptGraphs | None = None
         self.compiled = False
 
         def block(prefix: str, settings: object) -> list[Block]:
@@ -120,7 +125,8 @@ class Network:
                 tensors["fast_project_in.weight"], tensors["fast_project_in.bias"], "none", like
             )
 
-        self._rope = rope_table(self.positions, slow).to(device)
+        # One position more than a slot has: padding is written there, and nobody looks at it.
+        self._rope = rope_table(self.positions + 1, slow).to(device)
         self._fast_rope = rope_table(config.num_codebooks, fast).to(device)
         # Never looked at whole: as a part of a tensor has other strides than all of it, it would be compiled apart.
         room = self.positions + CONTEXT_BUCKET
@@ -165,22 +171,20 @@ class Network:
     @torch.no_grad()
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
         """Run prompt values (1 + num_codebooks, T) at positions start… of a slot; returns the last hidden (1, 1, D)."""
+        if self._prompts:
+            return self._prompts.prefill(slot, values, start)
         values = send(values.to(torch.int64), self.device)
-        length = values.shape[1]
-        positions = torch.arange(start, start + length, device=self.device)[None]
-        codes_at = (values[0] >= self.ids.semantic_begin) & (
-            values[0] < self.ids.semantic_begin + self.config.codebook_size
-        )
-        x = self._embed(values[0], values[1:].T, codes_at)[None]
-        context = start + length
-        mask = (self._every_position[:context] <= positions[0][:, None])[None, None]
-        hidden = self._slow(x, slice(slot, slot + 1), positions, context, mask)
+        context = start + values.shape[1]
+        positions = torch.arange(start, context, device=self.device)
+        hidden = self._prefill_of(values, slice(slot, slot + 1), positions, context)
         self._position[slot].fill_(context)
         return hidden[:, -1:]
 
     @torch.no_grad()
     def first_frame(self, slot: int, hidden: Tensor) -> Tensor:
         """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given."""
+        if self._prompts:
+            return self._prompts.first_frame(slot, hidden)
         self._active[slot].fill_(True)
         return self._sample(slice(slot, slot + 1), hidden)
 
@@ -208,6 +212,42 @@ class Network:
         the step then stays as it was."""
         self._run_step = compiled.step(self._step_of, self.slots, self.positions, self.device)
         self.compiled = True
+        if self.device.type == "cuda":
+            try:
+                self._prompts = self._prompt_graphs()
+            except Exception as error:  # what only saves time ends no server
+                reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
+                logger.warning("text_to_semantic starts streams without CUDA graphs, whose capture failed: %s", reason)
+            self.reset(0, Sampling())  # in which they were tried
+
+    def _prompt_graphs(self) -> compiled.PromptGraphs:
+        hidden = torch.zeros(1, 1, self.config.slow.dim, dtype=self.dtype, device=self.device)
+        return compiled.PromptGraphs(
+            self._padded_prefill_of, self._first_frame_of, 1 + self.config.num_codebooks, hidden, self.positions
+        )
+
+    def _padded_prefill_of(self, values: Tensor, at: Tensor, context: int) -> Tensor:
+        """`prefill` with nothing from the host but shapes: `at` (3,) is the slot, the start, and how many of `values`
+        there are before padding."""
+        slot, start, length = at.split(1)
+        offsets = torch.arange(values.shape[1], device=self.device)
+        positions = torch.where(offsets < length, start + offsets, self.positions)
+        hidden = self._prefill_of(values, slot, positions, context)
+        self._position[slot] = start + length
+        return hidden.index_select(1, length - 1)
+
+    def _first_frame_of(self, slot: Tensor, hidden: Tensor) -> Tensor:
+        self._active.index_fill_(0, slot, True)
+        return self._sample(slot, hidden)
+
+    def _prefill_of(self, values: Tensor, slots: slice | Tensor, positions: Tensor, context: int) -> Tensor:
+        """All hidden states (1, T, D) of prompt values at positions (T,) of one slot."""
+        codes_at = (values[0] >= self.ids.semantic_begin) & (
+            values[0] < self.ids.semantic_begin + self.config.codebook_size
+        )
+        x = self._embed(values[0], values[1:].T, codes_at)[None]
+        mask = (self._every_position[:context] <= positions[:, None])[None, None]
+        return self._slow(x, slots, positions[None], context, mask)
 
     def _step_of(self, rows: int, context: int) -> Tensor:
         slots = slice(0, rows)
@@ -239,13 +279,13 @@ class Network:
             spoken = spoken / math.sqrt(self.config.num_codebooks + 1)
         return spoken if codes_at is None else torch.where(codes_at[:, None], spoken, text)
 
-    def _slow(self, x: Tensor, slots: slice, positions: Tensor, context: int, mask: Tensor) -> Tensor:
+    def _slow(self, x: Tensor, slots: slice | Tensor, positions: Tensor, context: int, mask: Tensor) -> Tensor:
         rope = self._rope[positions]
         for layer, cache in zip(self._layers, self._caches, strict=True):
             x = layer(x, rope, cache, slots, positions, context, mask)
         return x
 
-    def _sample(self, slots: slice, hidden: Tensor) -> Tensor:
+    def _sample(self, slots: slice | Tensor, hidden: Tensor) -> Tensor:
         """Draw the frame that follows hidden (B, 1, D), by the slow head and then the fast transformer."""
         rows = SamplingRows(self._temperature[slots], self._top_p[slots], self._penalty[slots], self._seed[slots])
         step = self._step[slots]
@@ -271,7 +311,7 @@ class Network:
         self._remember(slots, drawn, step)
         return drawn
 
-    def _fast(self, x: Tensor, slots: slice, codebook: int) -> Tensor:
+    def _fast(self, x: Tensor, slots: slice | Tensor, codebook: int) -> Tensor:
         """The fast transformer over x (B, T, D), whose last position is `codebook`."""
         batch, length = x.shape[:2]
         first = codebook + 1 - length
@@ -285,7 +325,7 @@ class Network:
     def _noise(self, rows: SamplingRows, step: Tensor, codebook: int, logits: Tensor) -> Tensor:
         return exponential_noise(rows.seed, step, codebook, logits.shape[-1])
 
-    def _window(self, slots: slice, step: Tensor) -> Tensor:
+    def _window(self, slots: slice | Tensor, step: Tensor) -> Tensor:
         """(B, 1 + num_codebooks, PENALTY_WINDOW) ids to penalise, -1 where there is none."""
         history = self._history[slots]
         if not self._upstream_penalty:
@@ -296,12 +336,14 @@ class Network:
         semantic = history[:, :1].gather(2, oldest[:, None]).expand(-1, -1, PENALTY_WINDOW)
         return torch.where((step == 0)[:, None, None], -1, torch.cat([semantic, history[:, 1:]], dim=1))
 
-    def _remember(self, slots: slice, frame: Tensor, step: Tensor) -> None:
+    def _remember(self, slots: slice | Tensor, frame: Tensor, step: Tensor) -> None:
         active = self._active[slots, None]
         place = step - 1 if self._upstream_penalty else step  # upstream's window leaves out the first frame
         index = (place % PENALTY_WINDOW)[:, None, None].expand(-1, frame.shape[1], 1)
         history = self._history[slots]
         enters = active & (place >= 0)[:, None]
         history.scatter_(2, index, torch.where(enters, frame, history.gather(2, index)[..., 0])[..., None])
+        if not isinstance(slots, slice):  # then it is a copy
+            self._history[slots] = history
         self._frame[slots] = torch.where(active, frame, self._frame[slots])
         self._step[slots] += active[:, 0]

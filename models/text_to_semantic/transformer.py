@@ -47,12 +47,14 @@ class Cache:
         shape = (slots, config.n_local_heads, positions, config.head_dim)
         self.k, self.v = _lazy_zeros(shape, like), _lazy_zeros(shape, like)
 
-    def write(self, slots: slice, positions: Tensor, k: Tensor, v: Tensor) -> None:
+    def write(self, slots: slice | Tensor, positions: Tensor, k: Tensor, v: Tensor) -> None:
         """Store k, v (B, T, G, E) at positions (B, T) of the B rows of `slots`.
 
         By index_put_ into the whole: compiled, a scatter_ into the rows copies them whole, there and back.
         """
-        rows = torch.arange(slots.start, slots.stop, device=positions.device)[:, None, None]
+        if isinstance(slots, slice):
+            slots = torch.arange(slots.start, slots.stop, device=positions.device)
+        rows = slots[:, None, None]
         heads = torch.arange(k.shape[2], device=positions.device)[None, :, None]
         place = (rows, heads, positions[:, None])
         self.k.index_put_(place, k.transpose(1, 2))
@@ -87,9 +89,16 @@ class Block:
         self._qk_norm = (norm("attention.q_norm"), norm("attention.k_norm")) if config.qk_norm else None
 
     def __call__(
-        self, x: Tensor, rope: Tensor, cache: Cache, slots: slice, positions: Tensor, context: int, mask: Tensor
+        self,
+        x: Tensor,
+        rope: Tensor,
+        cache: Cache,
+        slots: slice | Tensor,
+        positions: Tensor,
+        context: int,
+        mask: Tensor,
     ) -> Tensor:
-        """x (B, T, D) at positions (B, T) of `slots` -> (B, T, D).
+        """x (B, T, D) at positions (B, T) of `slots`, a slice or an int64 tensor of slot numbers -> (B, T, D).
 
         Attends over the first `context` cached positions; mask (B, 1, T, context) is True where a query may look.
         """
@@ -99,7 +108,14 @@ class Block:
         return x + self._w2(F.silu(gate) * up)
 
     def _attend(
-        self, x: Tensor, rope: Tensor, cache: Cache, slots: slice, positions: Tensor, context: int, mask: Tensor
+        self,
+        x: Tensor,
+        rope: Tensor,
+        cache: Cache,
+        slots: slice | Tensor,
+        positions: Tensor,
+        context: int,
+        mask: Tensor,
     ) -> Tensor:
         c = self.config
         q, k, v = self._wqkv(x).unflatten(-1, (-1, c.head_dim)).split([c.n_head, c.n_local_heads, c.n_local_heads], 2)

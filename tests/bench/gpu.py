@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from statistics import median
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 
 from models.text_to_semantic.network import Network
 from models.types import Sampling
@@ -45,7 +47,10 @@ def everything(checkpoint: str, threads: int, repeats: int, device: str = "cuda"
     compiling = time.perf_counter()
     network.compile()
     tell("compile_s", time.perf_counter() - compiling)
-    tell("host", host_work(network))
+    calls, kernels = frame_work(network)
+    tell("host", calls)
+    tell("kernels", kernels)
+    tell("start", start_work(network))
     tell("first", first_frames_of(network, repeats))
     tell("one", throughput_of(network, repeats, 1))
     # Last, as the next engine would not know which slots this one left active.
@@ -54,8 +59,9 @@ def everything(checkpoint: str, threads: int, repeats: int, device: str = "cuda"
     return found
 
 
-def host_work(network: Network) -> dict[str, Any]:
-    """What the host does for a frame: its calls of CUDA, by the profiler, which itself waits once at the end."""
+def frame_work(network: Network) -> tuple[dict[str, Any], dict[str, Any]]:
+    """By the profiler, for a frame of one stream: the host's calls of CUDA (it itself waits once at the end), and the
+    GPU's kernels."""
     prompt = prompt_of(network, voice=0, text=0).values
     network.reset(0, Sampling())
     network.first_frame(0, network.prefill(0, prompt, 0))
@@ -63,5 +69,38 @@ def host_work(network: Network) -> dict[str, Any]:
         for step in range(FRAMES):
             network.decode(1, prompt.shape[1] + step + 1)
     network.set_active(0, False)
-    calls = {event.key: event.count / FRAMES for event in seen.key_averages() if event.key.startswith("cuda")}
-    return {"cuda_calls_a_frame": calls}
+    events = list(seen.key_averages())
+    on_gpu = [event for event in events if event.device_type == DeviceType.CUDA]
+    on_gpu.sort(key=lambda event: event.self_device_time_total, reverse=True)
+    calls = {event.key: event.count / FRAMES for event in events if event.key.startswith("cuda")}
+    kernels = {
+        "us_a_frame": sum(event.self_device_time_total for event in on_gpu) / FRAMES,
+        "launches_a_frame": sum(event.count for event in on_gpu) / FRAMES,
+        "longest: name, us, launches": [
+            [event.key[:80], event.self_device_time_total / FRAMES, event.count / FRAMES] for event in on_gpu[:15]
+        ],
+    }
+    return {"cuda_calls_a_frame": calls}, kernels
+
+
+def start_work(network: Network) -> dict[str, Any]:
+    """Medians in ms: a text after a kept voice, and its first frame, each until the GPU is done."""
+    prompt = prompt_of(network, voice=0, text=0)
+    values = prompt.values[:, prompt.prefix_length :]
+    prefills, frames = [], []
+    for _ in range(11):
+        network.reset(0, Sampling())
+        began = _now(network)
+        hidden = network.prefill(0, values, prompt.prefix_length)
+        filled = _now(network)
+        network.first_frame(0, hidden)
+        prefills.append(1e3 * (filled - began))
+        frames.append(1e3 * (_now(network) - filled))
+    network.set_active(0, False)
+    return {"prefill_ms": median(prefills[1:]), "first_frame_ms": median(frames[1:]), "new_positions": values.shape[1]}
+
+
+def _now(network: Network) -> float:
+    if network.device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()

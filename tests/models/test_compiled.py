@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor.utils import run_and_get_code
 
+from models.text_to_semantic import compiled
 from models.text_to_semantic.compiled import CudaGraphs, at_least, context_buckets, row_buckets, step
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
@@ -93,3 +96,68 @@ def test_the_step_is_one_graph_and_draws_the_same(
     assert speak(network, prompt) == eager
     if torch.cuda.is_available():
         assert isinstance(network._run_step, CudaGraphs)
+        assert network._prompts
+
+
+class Eager(compiled.Replay):
+    """Runs again what a GPU would replay."""
+
+    def __init__(self, function: Callable[..., Tensor], inputs: tuple[Tensor, ...], pool: object) -> None:
+        self._inputs = inputs
+        self._graph = SimpleNamespace(replay=lambda: setattr(self, "_result", function(*inputs)))
+
+
+def state_of(network: Network) -> list[Tensor]:
+    """All that a network keeps, slots first."""
+    own = [value for value in vars(network).values() if isinstance(value, Tensor) and len(value) == SLOTS]
+    return own + [each for cache in network._caches + network._fast_caches for each in (cache.k, cache.v)]
+
+
+@pytest.mark.parametrize(("length", "chunk"), [(40, 128), (64, 128), (200, 500), (310, 50), (319, 128)])
+def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyPatch, length: int, chunk: int) -> None:
+    """For a slot that is only known to the device, and padded: the same hidden state and frames, and no neighbour
+    sees anything of it."""
+    monkeypatch.setattr(compiled, "Replay", Eager)
+    encoder = PromptEncoder(tiny, 4)
+    plain, padded = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS) for _ in range(2))
+    speak(plain, encoder.encode(Prompt("Said before.")).values)
+    speak(padded, encoder.encode(Prompt("Said before.")).values)
+    padded._prompts = padded._prompt_graphs()
+    before = [each.clone() for each in state_of(padded)]
+    assert len(before) > 8
+    values = torch.randint(0, plain.ids.semantic_begin, (1 + plain.config.num_codebooks, length), dtype=torch.int32)
+    values[0, 9:30] = plain.ids.semantic_begin + values[0, 9:30] % plain.config.codebook_size
+    values[1:] %= plain.config.residual_codebook_size
+    found = []
+    for network in (plain, padded):
+        network.reset(1, Sampling(seed=5))
+        for start in range(0, length, chunk):
+            hidden = network.prefill(1, values[:, start : start + chunk], start).clone()
+        found.append((hidden, [network.first_frame(1, hidden)[0].tolist()]))
+    for now, then, other in zip(state_of(padded), before, state_of(plain), strict=True):
+        assert torch.equal(now[[0, 2]], then[[0, 2]])
+        assert now.dtype.is_floating_point or torch.equal(now, other)
+    for cache, other in zip(padded._caches, plain._caches, strict=True):
+        torch.testing.assert_close(cache.k[1, :, :POSITIONS], other.k[1, :, :POSITIONS])
+        torch.testing.assert_close(cache.v[1, :, :POSITIONS], other.v[1, :, :POSITIONS])
+    for network, (_, frames) in zip((plain, padded), found, strict=True):
+        for number in range(min(20, POSITIONS - length)):
+            frames.append(network.decode(SLOTS, length + number + 1)[1].tolist())
+    torch.testing.assert_close(found[1][0], found[0][0])
+    assert found[1][1] == found[0][1]
+
+
+def test_prompts_that_cannot_be_captured_are_run_as_before(
+    network: Network, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*args: object) -> None:
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    monkeypatch.setattr(compiled, "step", lambda eager, *args: eager)
+    monkeypatch.setattr(network, "device", torch.device("cuda"))
+    monkeypatch.setattr(network, "_prompt_graphs", failing)
+    network.compile()
+    assert network.compiled and network._prompts is None
+    assert [record.getMessage().split(": ")[1:] for record in caplog.records] == [
+        ["RuntimeError", "operation not permitted"]
+    ]

@@ -18,11 +18,13 @@ from torch.utils._pytree import tree_leaves
 from models.checkpoint import Checkpoint
 from models.codec.state import Step
 from models.reference_encoder.encoder import ReferenceEncoder
+from models.text_to_semantic import compiled
 from models.text_to_semantic.linear import Quantization
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from models.vq_decoder.decoder import VQDecoder
 from tests.models import networks
+from tests.models.test_compiled import Eager
 
 
 class Waits(TorchDispatchMode):
@@ -50,11 +52,18 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.parametrize("replayed", [False, True])
 @pytest.mark.parametrize("quantization", ["none", "int8"])
-def test_frames_are_drawn_and_the_host_never_waits(tiny: Path, no_data: None, quantization: Quantization) -> None:
+def test_frames_are_drawn_and_the_host_never_waits(
+    tiny: Path, no_data: None, monkeypatch: pytest.MonkeyPatch, quantization: Quantization, replayed: bool
+) -> None:
     encoder = PromptEncoder(tiny, Checkpoint(tiny).language_model_config.num_codebooks)
     options = {"slots": 4, "positions": 320, "device": "cuda", "dtype": torch.bfloat16, "quantization": quantization}
     network = networks.network(tiny, encoder, **options)
+    if replayed:  # what a graph is captured from runs at each call
+        monkeypatch.setattr(compiled, "Replay", Eager)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+        network._prompts = network._prompt_graphs()
     prompt = encoder.encode(Prompt("Nobody waits for this.")).values
     with Waits() as waits:
         network.reset(0, Sampling(seed=1))

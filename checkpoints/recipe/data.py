@@ -2,7 +2,7 @@
 
 Every part of the corpus becomes two files: `NAME.pcm`, all utterances one after the other as int16 at 16 kHz, and
 `NAME.jsonl`, a line for each: speaker, text, first sample, samples, and the millisecond at which each character ends.
-Parts that are whole already are left as they are."""
+A process for each core renders a part at a time. Parts that are whole already are left as they are."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -82,17 +83,25 @@ def render_recorded(part: Part, directory: Path) -> None:
     print(f"{part.name}: {samples / RATE / 60:.1f} minutes recorded", flush=True)
 
 
+def render_part(part: Part, texts: list[str], directory: Path) -> None:
+    if part.files:
+        render_recorded(part, directory)
+    else:
+        render_spoken(part, list(texts), directory)
+
+
 def render(settings: Settings, only: str | None) -> None:
     directory = settings.work / "data"
     directory.mkdir(parents=True, exist_ok=True)
     texts = sentences(settings.work, settings.seed)[settings.held_out_texts :]
-    for part in settings.parts:
-        if (only and part.name != only) or (directory / f"{part.name}.jsonl").exists():
-            continue
-        if part.files:
-            render_recorded(part, directory)
-        else:
-            render_spoken(part, list(texts), directory)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of every process: together they have the cores
+    missing = [part for part in settings.parts if not (directory / f"{part.name}.jsonl").exists()]
+    with ProcessPoolExecutor() as processes:
+        running = [
+            processes.submit(render_part, part, texts, directory) for part in missing if only in (None, part.name)
+        ]
+        for each in running:
+            each.result()
 
 
 if __name__ == "__main__":

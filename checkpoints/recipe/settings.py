@@ -1,6 +1,6 @@
 """The recipe's settings file, checked before anything runs."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import yaml
@@ -11,7 +11,8 @@ class Part:
     """A part of the corpus: `hours` spoken by `teacher`, `each` utterances a speaker, with its `voice` or with all in
     turn; or the recordings under `files`.
     `weight` is its share of what is learned; `lm: false` keeps it from the language model. `alone: true` makes its one
-    speaker, the teacher as it is, the voice that speaks without a reference."""
+    speaker, the teacher as it is, the voice that speaks without a reference. `count` such parts, numbered and with
+    seeds of their own, share the weight: a process renders each."""
 
     name: str
     teacher: str = ""
@@ -19,6 +20,7 @@ class Part:
     hours: float = 0.0
     each: int = 0
     seed: int = 0
+    count: int = 1
     files: str = ""
     weight: float = 0.0
     lm: bool = True
@@ -36,8 +38,9 @@ class Phase:
 
 @dataclass(frozen=True)
 class CodecPhase(Phase):
-    """`decoder: true` leaves the codes as they are."""
+    """A step sees `batch` crops; `decoder: true` leaves the codes as they are."""
 
+    batch: int
     decoder: bool = False
 
 
@@ -51,13 +54,12 @@ class SequencePhase(Phase):
 
 @dataclass(frozen=True)
 class CodecTraining:
-    """`plain_steps` without quantisation come first; a step sees `batch` crops of `seconds`. `listening` weighs what a
-    recogniser hears; 0 does without one."""
+    """`plain_steps` without quantisation come first; a crop has `seconds`. `listening` weighs what a recogniser hears:
+    0 does without one."""
 
     architecture: Path
     phases: tuple[CodecPhase, ...]
     plain_steps: int
-    batch: int
     seconds: float
     listening: float
     compile: bool
@@ -91,13 +93,21 @@ class Settings:
 def load(path: Path) -> Settings:
     """The settings in a YAML file. ValueError names the key that does not belong there."""
     raw = yaml.safe_load(path.read_text())
-    parts = tuple(strict(Part, part, "parts") for part in raw.pop("parts"))
+    parts = tuple(each for part in raw.pop("parts") for each in numbered(strict(Part, part, "parts")))
     architecture, phases = path.parent / raw["codec"]["architecture"], phases_of(CodecPhase, raw["codec"], "codec")
     codec = strict(CodecTraining, {**raw["codec"], "architecture": architecture, "phases": phases}, "codec")
     phases, guided = phases_of(SequencePhase, raw["lm"], "lm"), tuple(raw["lm"]["guided_layers"])
     lm = strict(LanguageModelTraining, {**raw["lm"], "phases": phases, "guided_layers": guided}, "lm")
     work = Path(raw["work"]).expanduser()
     return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
+
+
+def numbered(part: Part) -> list[Part]:
+    """The parts that one of the file stands for."""
+    if part.count == 1:
+        return [part]
+    each = replace(part, weight=part.weight / part.count, count=1)
+    return [replace(each, name=f"{part.name}{i + 1}", seed=part.seed + i) for i in range(part.count)]
 
 
 def phases_of(kind, values: dict, where: str) -> tuple:

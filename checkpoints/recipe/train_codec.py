@@ -53,16 +53,16 @@ class Crops:
     """Random stretches of the corpus, each part as often as its weight says, at random loudness."""
 
     def __init__(self, settings: Settings, training: CodecTraining):
-        self.length, self.batch = round(training.seconds * 16_000), training.batch
+        self.length = round(training.seconds * 16_000)
         found = [(settings.work / "data" / f"{part.name}.pcm", part.weight) for part in settings.parts if part.weight]
         self.parts = [np.memmap(path, np.int16, "r") for path, _ in found if path.exists()]
         weights = np.array([weight for path, weight in found if path.exists()])
         self.shares = weights / weights.sum()
 
-    def draw(self, rng: np.random.Generator) -> Tensor:
+    def draw(self, rng: np.random.Generator, batch: int) -> Tensor:
         """`[batch, samples]`, float32."""
         crops = []
-        for part in rng.choice(len(self.parts), self.batch, p=self.shares):
+        for part in rng.choice(len(self.parts), batch, p=self.shares):
             start = rng.integers(0, len(self.parts[part]) - self.length)
             crop = self.parts[part][start : start + self.length].astype(np.float32) / 32768
             crops.append(torch.from_numpy(crop * 10 ** (rng.uniform(-6, 3) / 20)))
@@ -158,9 +158,9 @@ def train(settings: Settings, training: CodecTraining, device: str) -> None:
         for group in optimizer.param_groups:
             group["lr"] = rate
         rng = np.random.default_rng((settings.seed, step))
-        audio = crops.draw(rng).to(device)
+        audio = crops.draw(rng, phase.batch).to(device)
         if step == training.plain_steps:
-            codec.fill(torch.cat([codec.plain(crops.draw(rng).to(device))[1] for _ in range(4)]))
+            codec.fill(torch.cat([codec.plain(crops.draw(rng, phase.batch).to(device))[1] for _ in range(4)]))
         codec.learn_codes(not phase.decoder)
         if phase.decoder:
             heard, extra, commitment = codec.again(audio), 0.0, torch.zeros(())

@@ -36,10 +36,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     raw["work"] = str(work)
     raw["parts"] = [{"name": "tones", "teacher": "none", "hours": 1, "each": 3, "weight": 1.0}]
     raw["codec"] |= {
-        "phases": [{"until": 4} | RATES],
+        "phases": [{"until": 4, "batch": 2} | RATES],
         "plain_steps": 2,
         "listening": 0,
-        "batch": 2,
         "seconds": 0.2,
         "compile": False,
     }
@@ -112,7 +111,7 @@ def test_the_decoder_alone_learns_without_touching_the_codes(toy: Path, trained:
     elsewhere = dataclasses.replace(chosen, work=tmp_path)
     (tmp_path / "data").symlink_to(chosen.work / "data")
     before = torch.load(trained / "codec.pth")
-    alone = settings.CodecPhase(until=6, **RATES, decoder=True)
+    alone = settings.CodecPhase(until=6, **RATES, batch=2, decoder=True)
 
     def changed(*phases: settings.CodecPhase) -> set[str]:
         state.restore(elsewhere, trained, step=4)
@@ -123,7 +122,7 @@ def test_the_decoder_alone_learns_without_touching_the_codes(toy: Path, trained:
     learns = ("decoder.", "quantizer.upsample.", "quantizer.post_module.")
     assert all(name.startswith(learns) for name in changed(alone))
     assert {name.split(".")[0] for name in changed(alone)} == {"decoder", "quantizer"}
-    then_all = settings.CodecPhase(until=8, **RATES)
+    then_all = settings.CodecPhase(until=8, **RATES, batch=2)
     assert "encoder" in {name.split(".")[0] for name in changed(alone, then_all)}
 
 
@@ -255,3 +254,9 @@ def test_parts_are_drawn_from_by_weight_keep_a_speaker_each_and_one_speaks_alone
         assert wanted[first + 1 : second].sum() == 2 and wanted[:first].sum() == (2 if is_plain else 0)
     everyone = Corpus(tmp_path, parts[:2], tokenizer, 2).draw(np.random.default_rng(0), 40, 128)
     assert (everyone.wanted.sum(1) == 4).all(), "where nobody was chosen all learn to speak alone"
+
+
+def test_a_part_may_stand_for_many() -> None:
+    part = settings.Part("small", hours=2, weight=0.6, seed=7, count=3)
+    names = [(each.name, each.seed, each.hours, round(each.weight, 3)) for each in settings.numbered(part)]
+    assert names == [("small1", 7, 2, 0.2), ("small2", 8, 2, 0.2), ("small3", 9, 2, 0.2)]

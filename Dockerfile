@@ -27,7 +27,8 @@ RUN make project && install -d -o shoal voices logs
 USER 10001
 # 8265 is Ray's dashboard, for a node that starts with `ray start --head --dashboard-host 0.0.0.0`.
 EXPOSE 8000 8265
-HEALTHCHECK --interval=30s --timeout=10s --start-period=120s \
+# The first start on a GPU compiles for minutes; whatever answers sooner ends the period.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=600s \
     CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8000/health', timeout=9)"]
 # `serve run` ends in order on Ctrl-C's signal only.
 STOPSIGNAL SIGINT

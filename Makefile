@@ -23,7 +23,7 @@ serve: install
 	@$(RUN) -c "import socket; socket.create_server(('', $(PORT)))" 2> /dev/null || { \
 	echo "Port $(PORT) is taken (or none): choose another, for example make serve PORT=8001" >&2; exit 1; }
 	@sed 's/^\( *port:\) *[0-9]*/\1 $(PORT)/' serve_config.yaml > $(VENV)/serve_config.yaml
-	@echo "Starting on http://localhost:$(PORT): about half a minute. Ctrl-C stops it."
+	@echo "Starting on http://localhost:$(PORT): about half a minute, the first time on an NVIDIA GPU some minutes. Ctrl-C stops it."
 	@(while sleep 1 && kill -0 $$$$; do curl -fso /dev/null http://localhost:$(PORT)/health && echo "Shoal is ready. Try: \
 	curl http://localhost:$(PORT)/v1/tts -H 'content-type: application/json' -d '{\"text\": \"Hello.\"}' -o hello.wav" && break; \
 	done 2> /dev/null) & ulimit -Sn $$(ulimit -Hn) 2> /dev/null; exec $(VENV)/bin/serve run --address "$${RAY_ADDRESS:-local}" $(VENV)/serve_config.yaml
@@ -34,7 +34,7 @@ packages: $(PACKAGES)
 
 $(PACKAGES):
 	@$(RUN) -m pip --version > /dev/null 2>&1 || test -n "$(FOUND)" || { echo "Shoal needs Python 3.11 or 3.12 with venv: \
-	install it (Debian, Ubuntu: apt install python3-venv) or name it (make PYTHON=/path/to/python3.12)" >&2; exit 1; }
+	install it (Debian, Ubuntu: apt install python3-venv, for an NVIDIA GPU also gcc python3-dev) or name it (make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(RUN) -m pip --version > /dev/null 2>&1 || $(FOUND) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV): about 3 GB to download, 6 GB on disk."
 	$(PIP) -r requirements.txt

@@ -127,9 +127,10 @@ def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None]:
     try:
         visible, problems = nvml.visible(pynvml)
         torch, found = _torch_cuda() if visible else None, []
+        driver = _driver_cuda(pynvml)
         for index, handle in visible.items():
             try:
-                found.append(_gpu(pynvml, index, handle, own_processes, torch))
+                found.append(_gpu(pynvml, index, handle, own_processes, torch, driver))
             except pynvml.NVMLError as error:
                 problems.append(nvml.broken(index, error))
         return tuple(found), "; ".join(problems) or None
@@ -139,7 +140,9 @@ def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None]:
         pynvml.nvmlShutdown()
 
 
-def _gpu(pynvml: ModuleType, index: int, handle: Any, own_processes: str | None, torch: TorchCuda) -> Gpu:
+def _gpu(
+    pynvml: ModuleType, index: int, handle: Any, own_processes: str | None, torch: TorchCuda, driver: int | None
+) -> Gpu:
     capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
     total, free = _vram(pynvml, handle)
     ours: int | None = 0
@@ -155,8 +158,17 @@ def _gpu(pynvml: ModuleType, index: int, handle: Any, own_processes: str | None,
         vram_total=total,
         vram_free=min(total, free + ours),
         compute_capability=capability,
-        problem=sliced if nvml.is_sliced(pynvml, handle) else torch.problem(capability),
+        problem=sliced if nvml.is_sliced(pynvml, handle) else torch.problem(capability, driver),
     )
+
+
+def _driver_cuda(pynvml: ModuleType) -> int | None:
+    """The major version of CUDA that the driver is for, or that a forward compatibility package makes it fit for; None
+    where NVML does not tell."""
+    try:
+        return pynvml.nvmlSystemGetCudaDriverVersion_v2() // 1000
+    except pynvml.NVMLError:
+        return None
 
 
 def _vram(pynvml: ModuleType, handle: Any) -> tuple[int, int]:
@@ -175,10 +187,14 @@ class TorchCuda:
     cuda: str | None
     architectures: tuple[str, ...]
 
-    def problem(self, capability: tuple[int, int]) -> str | None:
-        """Why this torch cannot run on a GPU of that compute capability, or None."""
+    def problem(self, capability: tuple[int, int], driver: int | None = None) -> str | None:
+        """Why this torch cannot run on a GPU of that compute capability, under a driver for that major version of CUDA,
+        or None."""
         if self.cuda is None:
             return "the installed torch has no CUDA: install a CUDA build of torch"
+        major = int(self.cuda.partition(".")[0])  # within which any driver runs any minor version
+        if driver is not None and driver < major:
+            return f"its driver is for CUDA {driver}, the installed torch needs {major}: update the driver"
         kernels = [(int(a[3:-1]), int(a[-1])) for a in self.architectures if a.startswith("sm_") and a[3:].isdigit()]
         # A cubin runs on its own major version from its minor version up; a newer GPU can compile the PTX at hand.
         if any(k[0] == capability[0] and k[1] <= capability[1] for k in kernels):

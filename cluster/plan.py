@@ -271,4 +271,6 @@ def _replicas(
 
 
 def _could_land(machine: HardwareProfile, need: Need) -> bool:
-    return machine.cpus >= need.num_cpus and (need.num_gpus == 0 or machine.gpu_count > 0)
+    # By what the scheduler offers, used or not: Ray counts a Mac's GPU too, which is none of `gpus`.
+    has_gpu = (machine.schedulable_gpus or machine.gpu_count) > 0
+    return machine.cpus >= need.num_cpus and (need.num_gpus == 0 or has_gpu)

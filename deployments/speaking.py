@@ -16,7 +16,8 @@ from deployments.stats import Origin, RequestStats, SegmentStats
 from models.fish_speech import joining
 from models.types import Busy, Gone, Prompt
 
-STARTED_WITHIN = 120.0  # seconds in which a replica starts and takes a request
+# Seconds in which a replica starts and takes a request: on an H200 with 16 CPUs it compiles for 144 s the first time.
+STARTED_WITHIN = 300.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

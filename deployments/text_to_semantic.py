@@ -90,9 +90,10 @@ class TextToSemantic:
         self._engine.acknowledge(stream_id, frames)
 
     async def stats(self) -> dict[str, int]:
-        """Counters and gauges of this replica's engine, and the bytes of RAM that it may still claim."""
+        """Counters and gauges of this replica's engine, the bytes of RAM that it may still claim, and whether its step
+        is compiled, which a plan only asks for."""
         claimable = memory.claimable(self._engine.held_bytes, self._replicas)
-        return self._engine.stats() | {"memory_claimable": claimable}
+        return self._engine.stats() | {"memory_claimable": claimable, "compiled": int(self._engine.compiled)}
 
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""

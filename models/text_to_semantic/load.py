@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import queue
+import sysconfig
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -97,8 +99,16 @@ def make_network(
             network.compile()
         except Exception as error:  # compilers fail in many ways, and in none of them must the server
             reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
-            logger.warning("text_to_semantic runs without torch.compile, which failed: %s", reason)
+            advice = _without_headers() if device == "cuda" else ""
+            logger.warning("text_to_semantic runs without torch.compile, which failed: %s%s", reason, advice)
     return network
+
+
+def _without_headers() -> str:
+    """What to install where Python's headers are missing: Triton compiles what launches its kernels against them, and
+    all that its error tells is that gcc failed."""
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    return "" if header.exists() else f"; {header} is missing (Debian, Ubuntu: apt install gcc python3-dev)"
 
 
 def _speak_once(engine: Engine, encoder: PromptEncoder) -> None:

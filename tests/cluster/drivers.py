@@ -18,7 +18,7 @@ class Driver:
         self.broken: dict[tuple[str, int], Exception] = {}
         self.used = {0: 8 * GIB, 1: GIB // 2}
         self.processes = {0: [SimpleNamespace(pid=psutil.Process().pid, usedGpuMemory=2 * GIB)], 1: []}
-        self.count = 2
+        self.count, self.cuda = 2, 13000
         self.mig = {0: (0, 0), 1: (0, 0)}
         answers = {
             "nvmlDeviceGetHandleByIndex": lambda index: index,
@@ -37,7 +37,13 @@ class Driver:
         monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
         monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
         monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: self.count)
+        monkeypatch.setattr(pynvml, "nvmlSystemGetCudaDriverVersion_v2", self._cuda)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def _cuda(self) -> int:
+        if self.cuda is None:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND)
+        return self.cuda
 
     def _guarded(self, name: str, answer):
         def function(index: int):

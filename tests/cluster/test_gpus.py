@@ -59,3 +59,18 @@ def test_slices_of_a_gpu_are_named_and_not_used(driver: Driver, monkeypatch: pyt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-4f3b")
     gpus, error = hardware._gpus(None)
     assert gpus == () and "CUDA_VISIBLE_DEVICES=MIG-4f3b" in error
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [
+        (12080, "its driver is for CUDA 12, the installed torch needs 13: update the driver"),
+        (13000, None),
+        (14010, None),
+        (None, None),
+    ],
+)
+def test_a_driver_older_than_torchs_cuda_is_named(driver: Driver, version: int | None, problem: str | None) -> None:
+    driver.cuda = version
+    gpus, error = hardware._gpus(None)
+    assert error is None and [gpu.problem for gpu in gpus] == [problem] * 2

@@ -75,6 +75,13 @@ def test_a_gpu_that_ray_does_not_offer_is_not_used() -> None:
     assert any("--num-gpus" in reason for reason in lm.reasons)
 
 
+@pytest.mark.parametrize("offered", [0.0, 1.0])
+def test_a_stage_on_cuda_avoids_a_mac_whose_gpu_ray_offers(offered: float) -> None:
+    mac = dataclasses.replace(machine("m2-ultra"), schedulable_gpus=offered)
+    for stage in make([machine("rtx-4090"), mac]).stages.values():
+        assert stage.device == "cuda" and stage.avoid_nodes == ((mac.node,) if offered else ())
+
+
 def test_a_missing_driver_is_named() -> None:
     assert any("driver is not installed" in reason for reason in make(machines("ryzen-5")).stages[LM].reasons)
 

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 GB = 1e9
 BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
 ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
+# Weights of a codec's half below which a second thread on a CPU costs more time than it saves, as threads sleep between
+# operations: the starter (1.3 M) encodes 3 s in 77 ms with one thread and 229 with two, and decodes half a second in 23
+# and 66; S1-mini's halves (some 200 M) gain from each.
+WORTH_THREADS = 10_000_000
 CPU_COPIES = {"vq_decoder": 2.0}  # of the weights: oneDNN keeps them in layouts of its own too
 
 
@@ -75,6 +79,11 @@ class Footprints:
             weights = self.codec_decoder_params * width * copies
             working = slots * self.decoder_values_per_slot + streams * self.decoder_state_values
         return (weights + working * width) / GB + (self.cuda_context_gb if device == "cuda" else self.runtime_gb)
+
+    def worth_threads(self, stage: str) -> bool:
+        """Whether several threads make a stage faster on a CPU."""
+        params = {"reference_encoder": self.codec_encoder_params, "vq_decoder": self.codec_decoder_params}
+        return params.get(stage, math.inf) >= WORTH_THREADS
 
     def host_gb(self, device: str, stage_gb: float) -> float:
         """RAM of one replica, wherever its tensors live."""

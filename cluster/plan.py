@@ -182,7 +182,11 @@ def _stages(
     given, needs = {}, {}
     for stage, draft in drafts.items():
         share = shares.weakest([divided[m.node][stage] for m in draft.hosts])
-        given[stage] = Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
+        threads = wanted[stage].threads or share.threads
+        if threads > 1 and not wanted[stage].threads and not footprints.worth_threads(stage):
+            threads = 1
+            draft.reasons.append("one thread: to wake others takes longer than the work of so small a codec")
+        given[stage] = Share(threads, wanted[stage].num_cpus or share.num_cpus)
         _check_threads(stage, wanted[stage], draft.hosts)
         ram = footprints.host_gb(draft.choice.device, draft.choice.gb)
         needs[stage] = Need(given[stage].num_cpus, draft.num_gpus, ram)

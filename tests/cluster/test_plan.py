@@ -75,6 +75,21 @@ def test_a_gpu_that_ray_does_not_offer_is_not_used() -> None:
     assert any("--num-gpus" in reason for reason in lm.reasons)
 
 
+def test_a_small_codec_runs_on_one_thread_unless_asked() -> None:
+    server = machines("epyc-2-core")
+    small = Footprints(codec_encoder_params=1_300_000, codec_decoder_params=1_300_000)
+    asked = {ENCODER: {"threads": 2}}
+    threads = {name: plan.threads for name, plan in make(server, PlanOptions(footprints=small)).stages.items()}
+    usual = {name: plan.threads for name, plan in make(server).stages.items()}
+    assert min(usual.values()) > 1 and threads == usual | {DECODER: 1, ENCODER: 1}
+    stages = make(server, PlanOptions(footprints=small, stages=asked)).stages
+    assert stages[ENCODER].threads == 2
+    assert [any("so small a codec" in reason for reason in stages[s].reasons) for s in (ENCODER, DECODER)] == [
+        False,
+        True,
+    ]
+
+
 @pytest.mark.parametrize("offered", [0.0, 1.0])
 def test_a_stage_on_cuda_avoids_a_mac_whose_gpu_ray_offers(offered: float) -> None:
     mac = dataclasses.replace(machine("m2-ultra"), schedulable_gpus=offered)

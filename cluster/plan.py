@@ -178,15 +178,16 @@ def _stages(
     footprints: Footprints,
 ) -> dict[str, StagePlan]:
     devices = {stage: draft.choice.device for stage, draft in drafts.items()}
-    divided = {m.node: shares.shares(m, devices, feeds(sizing, m), sizing.tier.threads) for m in machines}
+    single = [stage for stage in drafts if devices[stage] == "cpu" and not footprints.worth_threads(stage)]
+    for stage in single:
+        if wanted[stage].threads is None:
+            drafts[stage].reasons.append("one thread: to wake others takes longer than the work of so small a codec")
+    most_threads = sizing.tier.threads.model_copy(update=dict.fromkeys(single, 1))
+    divided = {m.node: shares.shares(m, devices, feeds(sizing, m), most_threads) for m in machines}
     given, needs = {}, {}
     for stage, draft in drafts.items():
         share = shares.weakest([divided[m.node][stage] for m in draft.hosts])
-        threads = wanted[stage].threads or share.threads
-        if threads > 1 and not wanted[stage].threads and not footprints.worth_threads(stage):
-            threads = 1
-            draft.reasons.append("one thread: to wake others takes longer than the work of so small a codec")
-        given[stage] = Share(threads, wanted[stage].num_cpus or share.num_cpus)
+        given[stage] = Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
         _check_threads(stage, wanted[stage], draft.hosts)
         ram = footprints.host_gb(draft.choice.device, draft.choice.gb)
         needs[stage] = Need(given[stage].num_cpus, draft.num_gpus, ram)

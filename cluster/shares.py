@@ -62,12 +62,14 @@ def shares(machine: HardwareProfile, devices: Mapping[str, str], feeds: int, mos
 
 def _three(cores: int, fast: int, cpus: float, most: PerStage) -> tuple[Share, Share, Share]:
     if cores <= 2:
-        return Share(fast, cpus / 2), Share(cores, cpus / 4), Share(cores, cpus / 4)
+        decoder, encoder = min(most.vq_decoder, cores), min(most.reference_encoder, cores)
+        return Share(fast, cpus / 2), Share(decoder, cpus / 4), Share(encoder, cpus / 4)
     core = cpus / cores
     decoder = min(most.vq_decoder, max(1, cores // 4))
     if cores < 8:
         lm = min(most.text_to_semantic, fast, cores - decoder)
-        return Share(lm, (lm - 0.25) * core), Share(decoder, decoder * core), Share(decoder, 0.25 * core)
+        encoder = min(decoder, most.reference_encoder)
+        return Share(lm, (lm - 0.25) * core), Share(decoder, decoder * core), Share(encoder, 0.25 * core)
     encoder = min(most.reference_encoder, cores // 8)
     lm = min(most.text_to_semantic, fast, cores - decoder - encoder)
     return Share(lm, lm * core), Share(decoder, decoder * core), Share(encoder, encoder * core)
@@ -75,7 +77,7 @@ def _three(cores: int, fast: int, cpus: float, most: PerStage) -> tuple[Share, S
 
 def _two(cores: int, cpus: float, most: PerStage) -> tuple[Share, Share]:
     if cores <= 2:
-        return Share(cores, cpus / 2), Share(cores, cpus / 2)
+        return Share(min(most.vq_decoder, cores), cpus / 2), Share(min(most.reference_encoder, cores), cpus / 2)
     core = cpus / cores
     decoder, encoder = min(most.vq_decoder, cores // 2), min(most.reference_encoder, max(1, cores // 4))
     return Share(decoder, decoder * core), Share(encoder, encoder * core)

@@ -31,6 +31,7 @@ from deployments.text_to_semantic import TextToSemantic
 from deployments.vq_decoder import VQDecoder
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.load import POSITIONS
+from models.text_to_semantic.network import CONTEXT_BUCKET
 from models.types import CheckpointError, SettingsError
 
 logger = logging.getLogger("ray.serve")
@@ -152,7 +153,7 @@ def footprints(checkpoint: Checkpoint) -> Footprints:
         codec_encoder_params=checkpoint.codec_params("encoder"),
         codec_decoder_params=checkpoint.codec_params("decoder"),
         kv_values_per_token=lm.n_layer * lm.slow.n_local_heads * lm.slow.head_dim * 2,
-        slot_tokens=POSITIONS,
+        slot_tokens=POSITIONS + CONTEXT_BUCKET,
         encoder_values_per_slot=ENCODER_TENSORS * codec.encoder_dim * 16 * codec.frame_length,
         decoder_values_per_slot=4 * (codec.decoder_dim >> len(codec.decoder_rates)) * 25 * codec.frame_length,
         decoder_state_values=2

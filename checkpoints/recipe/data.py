@@ -10,7 +10,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import BinaryIO, TextIO
 
 import numpy as np
 
-from checkpoints.recipe.settings import Part, Settings, load
+from checkpoints.recipe.settings import Part, Settings, load, named
 from checkpoints.recipe.sound import RATE, level, recording, trim
 from checkpoints.recipe.text import sentences
 
@@ -94,19 +94,18 @@ def render(settings: Settings, only: str | None) -> None:
     directory = settings.work / "data"
     directory.mkdir(parents=True, exist_ok=True)
     texts = sentences(settings.work, settings.seed)[settings.held_out_texts :]
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of every process: together they have the cores
-    missing = [part for part in settings.parts if not (directory / f"{part.name}.jsonl").exists()]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's of every process: together they have the cores
+    missing = [part for part in named(settings.parts, only) if not (directory / f"{part.name}.jsonl").exists()]
     with ProcessPoolExecutor() as processes:
-        running = [
-            processes.submit(render_part, part, texts, directory) for part in missing if only in (None, part.name)
-        ]
-        for each in running:
-            each.result()
+        for part in as_completed([processes.submit(render_part, part, texts, directory) for part in missing]):
+            if part.exception():
+                processes.shutdown(cancel_futures=True)
+            part.result()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("settings", type=Path)
-    parser.add_argument("--only", help="the name of one part")
+    parser.add_argument("--only", help="the name of one part; those that stand for many are numbered")
     arguments = parser.parse_args()
     render(load(arguments.settings), arguments.only)

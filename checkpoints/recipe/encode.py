@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from checkpoints.recipe.settings import Part, Settings, load
+from checkpoints.recipe.settings import Part, Settings, load, named
 from checkpoints.recipe.sound import RATE
 from models.checkpoint import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
@@ -52,12 +52,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("settings", type=Path)
     parser.add_argument("checkpoint", type=Path, help="the directory that `export` wrote")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", help="the name of one part")
+    parser.add_argument("--device", default="cpu", choices=BATCHES)
+    parser.add_argument("--only", help="the name of one part; those that stand for many are numbered")
     arguments = parser.parse_args()
     chosen = load(arguments.settings)
-    for part in chosen.parts:
-        if not part.lm or (arguments.only and part.name != arguments.only):
+    for part in named(chosen.parts, arguments.only):
+        if not part.lm:
             continue
         if (chosen.work / "data" / f"{part.name}.jsonl").exists():
             encode(chosen, part, Checkpoint(arguments.checkpoint), arguments.device)

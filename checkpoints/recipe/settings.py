@@ -102,6 +102,14 @@ def load(path: Path) -> Settings:
     return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
 
 
+def named(parts: tuple[Part, ...], name: str | None) -> list[Part]:
+    """All parts, or the one of that name. Raises ValueError where there is none."""
+    found = [part for part in parts if name in (None, part.name)]
+    if not found:
+        raise ValueError(f"no part {name}: choose one of {', '.join(part.name for part in parts)}")
+    return found
+
+
 def numbered(part: Part) -> list[Part]:
     """The parts that one of the file stands for."""
     if part.count == 1:

@@ -55,6 +55,8 @@ class Crops:
     def __init__(self, settings: Settings, training: CodecTraining):
         self.length = round(training.seconds * 16_000)
         found = [(settings.work / "data" / f"{part.name}.pcm", part.weight) for part in settings.parts if part.weight]
+        if not any(path.exists() for path, _ in found):
+            raise SystemExit(f"no part is rendered in {settings.work / 'data'}: run checkpoints.recipe.data first")
         self.parts = [np.memmap(path, np.int16, "r") for path, _ in found if path.exists()]
         weights = np.array([weight for path, weight in found if path.exists()])
         self.shares = weights / weights.sum()

@@ -33,31 +33,6 @@ def step(eager: Step, slots: int, positions: int, device: torch.device) -> Step:
     return fused
 
 
-class CudaGraphs:
-    """A step captured once for every bucket of rows and of context: the host launches a frame with one call.
-
-    A result is valid until the next call. All graphs share one memory pool, as only one runs at a time.
-    """
-
-    def __init__(self, step: Step, slots: int, positions: int) -> None:
-        self._rows, self._contexts = row_buckets(slots), context_buckets(positions)
-        self._graphs: dict[tuple[int, int], tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        pool = torch.cuda.graph_pool_handle()
-        for rows in reversed(self._rows):  # the largest first: the pool need not grow for the others
-            for context in self._contexts:
-                step(rows, context)  # what a first call compiles, chooses and allocates is not captured
-                torch.cuda.synchronize()
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, pool=pool):
-                    drawn = step(rows, context)
-                self._graphs[rows, context] = graph, drawn
-
-    def __call__(self, rows: int, context: int) -> Tensor:
-        graph, drawn = self._graphs[at_least(rows, self._rows), at_least(context, self._contexts)]
-        graph.replay()
-        return drawn[:rows]
-
-
 class Replay:
     """A function captured once as a CUDA graph that reads `inputs`. A result is valid until the next call."""
 
@@ -77,6 +52,25 @@ class Replay:
             buffer.copy_(value, non_blocking=True)
         self._graph.replay()
         return self._result
+
+
+class CudaGraphs:
+    """A step captured once for every bucket of rows and of context: the host launches a frame with one call.
+
+    A result is valid until the next call. All graphs share one memory pool, as only one runs at a time.
+    """
+
+    def __init__(self, step: Step, slots: int, positions: int) -> None:
+        self._rows, self._contexts = row_buckets(slots), context_buckets(positions)
+        pool = torch.cuda.graph_pool_handle()
+        self._graphs = {
+            (rows, context): Replay(partial(step, rows, context), (), pool)
+            for rows in reversed(self._rows)  # the largest first: the pool need not grow for the others
+            for context in reversed(self._contexts)
+        }
+
+    def __call__(self, rows: int, context: int) -> Tensor:
+        return self._graphs[at_least(rows, self._rows), at_least(context, self._contexts)]()[:rows]
 
 
 class PromptGraphs:

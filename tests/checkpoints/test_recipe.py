@@ -260,3 +260,25 @@ def test_a_part_may_stand_for_many() -> None:
     part = settings.Part("small", hours=2, weight=0.6, seed=7, count=3)
     names = [(each.name, each.seed, each.hours, round(each.weight, 3)) for each in settings.numbered(part)]
     assert names == [("small1", 7, 2, 0.2), ("small2", 8, 2, 0.2), ("small3", 9, 2, 0.2)]
+
+
+def test_one_part_is_chosen_by_its_name() -> None:
+    parts = (settings.Part("one"), settings.Part("two"))
+    assert settings.named(parts, None) == list(parts) and settings.named(parts, "two") == [parts[1]]
+    with pytest.raises(ValueError, match="no part three: choose one of one, two"):
+        settings.named(parts, "three")
+
+
+@pytest.mark.parametrize("count", [0, 2, 20])
+def test_batches_are_drawn_ahead_in_order(count: int) -> None:
+    assert list(train_lm.ahead(lambda step: [step], range(7, 7 + count))) == [[step] for step in range(7, 7 + count)]
+
+
+def test_a_batch_that_cannot_be_drawn_ends_the_training() -> None:
+    def draw(step: int) -> list[int]:
+        return [1 // (8 - step)]
+
+    drawn = train_lm.ahead(draw, range(20))
+    assert [next(drawn) for _ in range(8)]
+    with pytest.raises(ZeroDivisionError):
+        next(drawn)

@@ -75,13 +75,16 @@ def test_a_gpu_that_ray_does_not_offer_is_not_used() -> None:
     assert any("--num-gpus" in reason for reason in lm.reasons)
 
 
-def test_a_small_codec_runs_on_one_thread_unless_asked() -> None:
-    server = machines("epyc-2-core")
+@pytest.mark.parametrize("name", ["epyc-2-core", "server-epyc"])
+def test_a_small_codec_runs_on_one_thread_unless_asked(name: str) -> None:
+    server = machines(name)
     small = Footprints(codec_encoder_params=1_300_000, codec_decoder_params=1_300_000)
     asked = {ENCODER: {"threads": 2}}
-    threads = {name: plan.threads for name, plan in make(server, PlanOptions(footprints=small)).stages.items()}
-    usual = {name: plan.threads for name, plan in make(server).stages.items()}
-    assert min(usual.values()) > 1 and threads == usual | {DECODER: 1, ENCODER: 1}
+    stages, usual = make(server, PlanOptions(footprints=small)).stages, make(server).stages
+    assert stages[LM].threads == usual[LM].threads > 1
+    for stage in (ENCODER, DECODER):
+        assert stages[stage].threads == 1 < usual[stage].threads
+        assert (stages[stage].num_cpus < usual[stage].num_cpus) is (name == "server-epyc")  # it holds no cores for them
     stages = make(server, PlanOptions(footprints=small, stages=asked)).stages
     assert stages[ENCODER].threads == 2
     assert [any("so small a codec" in reason for reason in stages[s].reasons) for s in (ENCODER, DECODER)] == [

@@ -87,7 +87,7 @@ def render_part(part: Part, texts: list[str], directory: Path) -> None:
     if part.files:
         render_recorded(part, directory)
     else:
-        render_spoken(part, list(texts), directory)
+        render_spoken(part, texts, directory)
 
 
 def render(settings: Settings, only: str | None) -> None:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from models.health import Health
 from models.text_to_semantic.claims import Claims
-from models.text_to_semantic.network import EncodedPrompt, Network, Readback, start_readback
+from models.text_to_semantic.network import EncodedPrompt, Network
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler, State, Stream
 from models.text_to_semantic.traffic import weights_per_step
+from models.text_to_semantic.transfer import Readback, start_readback
 from models.text_to_semantic.work import Deliver, Work
 from models.types import InvalidRequest, NotReady, Sampling, TooLarge
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,8 @@ from models.configs import LanguageModelConfig
 from models.text_to_semantic import compiled
 from models.text_to_semantic.linear import Quantization, make_linear
 from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
-from models.text_to_semantic.transformer import Block, Cache, rms_norm, rope_table
+from models.text_to_semantic.transfer import send
+from models.text_to_semantic.transformer import Block, Cache, Slots, rms_norm, rope_table
 from models.types import Sampling
 
 logger = logging.getLogger(__name__)
@@ -45,32 +45,6 @@ class EncodedPrompt:
     values: Tensor
     prefix_length: int
     prefix_key: str | None
-
-
-Readback = Callable[[], list[list[int]]]
-
-
-def start_readback(frames: Tensor) -> Readback:
-    """Begin copying frames to the host; calling the result waits for this copy alone, not for work queued after it."""
-    if frames.device.type != "cuda":
-        return frames.tolist
-    host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
-    host.copy_(frames, non_blocking=True)
-    copied = torch.cuda.Event()
-    copied.record()
-
-    def read() -> list[list[int]]:
-        copied.synchronize()
-        return host.tolist()
-
-    return read
-
-
-def send(values: Tensor, device: torch.device) -> Tensor:
-    """`values` on `device`, without waiting for what a GPU has under way."""
-    if device.type != "cuda":
-        return values.to(device)
-    return values.pin_memory().to(device, non_blocking=True)
 
 
 class Network:
@@ -240,7 +214,7 @@ class Network:
         self._active.index_fill_(0, slot, True)
         return self._sample(slot, hidden)
 
-    def _prefill_of(self, values: Tensor, slots: slice | Tensor, positions: Tensor, context: int) -> Tensor:
+    def _prefill_of(self, values: Tensor, slots: Slots, positions: Tensor, context: int) -> Tensor:
         """All hidden states (1, T, D) of prompt values at positions (T,) of one slot."""
         codes_at = (values[0] >= self.ids.semantic_begin) & (
             values[0] < self.ids.semantic_begin + self.config.codebook_size
@@ -279,13 +253,13 @@ class Network:
             spoken = spoken / math.sqrt(self.config.num_codebooks + 1)
         return spoken if codes_at is None else torch.where(codes_at[:, None], spoken, text)
 
-    def _slow(self, x: Tensor, slots: slice | Tensor, positions: Tensor, context: int, mask: Tensor) -> Tensor:
+    def _slow(self, x: Tensor, slots: Slots, positions: Tensor, context: int, mask: Tensor) -> Tensor:
         rope = self._rope[positions]
         for layer, cache in zip(self._layers, self._caches, strict=True):
             x = layer(x, rope, cache, slots, positions, context, mask)
         return x
 
-    def _sample(self, slots: slice | Tensor, hidden: Tensor) -> Tensor:
+    def _sample(self, slots: Slots, hidden: Tensor) -> Tensor:
         """Draw the frame that follows hidden (B, 1, D), by the slow head and then the fast transformer."""
         rows = SamplingRows(self._temperature[slots], self._top_p[slots], self._penalty[slots], self._seed[slots])
         step = self._step[slots]
@@ -311,7 +285,7 @@ class Network:
         self._remember(slots, drawn, step)
         return drawn
 
-    def _fast(self, x: Tensor, slots: slice | Tensor, codebook: int) -> Tensor:
+    def _fast(self, x: Tensor, slots: Slots, codebook: int) -> Tensor:
         """The fast transformer over x (B, T, D), whose last position is `codebook`."""
         batch, length = x.shape[:2]
         first = codebook + 1 - length
@@ -325,7 +299,7 @@ class Network:
     def _noise(self, rows: SamplingRows, step: Tensor, codebook: int, logits: Tensor) -> Tensor:
         return exponential_noise(rows.seed, step, codebook, logits.shape[-1])
 
-    def _window(self, slots: slice | Tensor, step: Tensor) -> Tensor:
+    def _window(self, slots: Slots, step: Tensor) -> Tensor:
         """(B, 1 + num_codebooks, PENALTY_WINDOW) ids to penalise, -1 where there is none."""
         history = self._history[slots]
         if not self._upstream_penalty:
@@ -336,7 +310,7 @@ class Network:
         semantic = history[:, :1].gather(2, oldest[:, None]).expand(-1, -1, PENALTY_WINDOW)
         return torch.where((step == 0)[:, None, None], -1, torch.cat([semantic, history[:, 1:]], dim=1))
 
-    def _remember(self, slots: slice | Tensor, frame: Tensor, step: Tensor) -> None:
+    def _remember(self, slots: Slots, frame: Tensor, step: Tensor) -> None:
         active = self._active[slots, None]
         place = step - 1 if self._upstream_penalty else step  # upstream's window leaves out the first frame
         index = (place % PENALTY_WINDOW)[:, None, None].expand(-1, frame.shape[1], 1)

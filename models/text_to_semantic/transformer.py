@@ -15,6 +15,8 @@ from torch import Tensor
 from models.configs import TransformerConfig
 from models.text_to_semantic.linear import Quantization, make_linear
 
+Slots = slice | Tensor  # of a batch's rows: a range of slots, or an int64 tensor of slot numbers
+
 
 def rope_table(length: int, config: TransformerConfig) -> Tensor:
     """(length, E/2, 2) cosines and sines, rounded to bf16 as upstream's `precompute_freqs_cis` and stored fp32.
@@ -47,7 +49,7 @@ class Cache:
         shape = (slots, config.n_local_heads, positions, config.head_dim)
         self.k, self.v = _lazy_zeros(shape, like), _lazy_zeros(shape, like)
 
-    def write(self, slots: slice | Tensor, positions: Tensor, k: Tensor, v: Tensor) -> None:
+    def write(self, slots: Slots, positions: Tensor, k: Tensor, v: Tensor) -> None:
         """Store k, v (B, T, G, E) at positions (B, T) of the B rows of `slots`.
 
         By index_put_ into the whole: compiled, a scatter_ into the rows copies them whole, there and back.
@@ -89,16 +91,9 @@ class Block:
         self._qk_norm = (norm("attention.q_norm"), norm("attention.k_norm")) if config.qk_norm else None
 
     def __call__(
-        self,
-        x: Tensor,
-        rope: Tensor,
-        cache: Cache,
-        slots: slice | Tensor,
-        positions: Tensor,
-        context: int,
-        mask: Tensor,
+        self, x: Tensor, rope: Tensor, cache: Cache, slots: Slots, positions: Tensor, context: int, mask: Tensor
     ) -> Tensor:
-        """x (B, T, D) at positions (B, T) of `slots`, a slice or an int64 tensor of slot numbers -> (B, T, D).
+        """x (B, T, D) at positions (B, T) of `slots` -> (B, T, D).
 
         Attends over the first `context` cached positions; mask (B, 1, T, context) is True where a query may look.
         """
@@ -108,14 +103,7 @@ class Block:
         return x + self._w2(F.silu(gate) * up)
 
     def _attend(
-        self,
-        x: Tensor,
-        rope: Tensor,
-        cache: Cache,
-        slots: slice | Tensor,
-        positions: Tensor,
-        context: int,
-        mask: Tensor,
+        self, x: Tensor, rope: Tensor, cache: Cache, slots: Slots, positions: Tensor, context: int, mask: Tensor
     ) -> Tensor:
         c = self.config
         q, k, v = self._wqkv(x).unflatten(-1, (-1, c.head_dim)).split([c.n_head, c.n_local_heads, c.n_local_heads], 2)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from checkpoints.build import build_tiny
 from tests.graph import local_ray, run
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/fused.py
 
 
 @pytest.fixture(scope="session")

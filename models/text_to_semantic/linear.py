@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -11,6 +12,21 @@ from torch import Tensor
 
 Linear = Callable[[Tensor], Tensor]
 Quantization = Literal["none", "int8"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlainLinear:
+    """By torch's own product; an int8 `weight` comes with the `scale` of its rows."""
+
+    weight: Tensor
+    scale: Tensor | None
+    bias: Tensor | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.scale is None:
+            return F.linear(x, self.weight, self.bias)
+        y = F.linear(x, self.weight.to(x.dtype)) * self.scale
+        return y if self.bias is None else y + self.bias
 
 
 def make_linear(weight: Tensor, bias: Tensor | None, quantization: Quantization, like: Tensor) -> Linear:
@@ -23,10 +39,8 @@ def make_linear(weight: Tensor, bias: Tensor | None, quantization: Quantization,
         quantized, scale = _quantize(weight)
         if like.device.type == "cpu":
             return _Int8Linear(quantized, scale, bias)
-        return _widened(quantized.to(like.device), scale.to(like), bias.to(like) if bias is not None else None)
-    weight = weight.to(like)
-    bias = bias.to(like) if bias is not None else None
-    return lambda x: F.linear(x, weight, bias)
+        return PlainLinear(quantized.to(like.device), scale.to(like), bias.to(like) if bias is not None else None)
+    return PlainLinear(weight.to(like), None, bias.to(like) if bias is not None else None)
 
 
 def _quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,14 +48,6 @@ def _quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
     weight = weight.float()
     scale = weight.abs().amax(dim=1).clamp(min=1e-8) / 127
     return (weight / scale[:, None]).round().to(torch.int8), scale
-
-
-def _widened(weight: Tensor, scale: Tensor, bias: Tensor | None) -> Linear:
-    def linear(x: Tensor) -> Tensor:
-        y = F.linear(x, weight.to(x.dtype)) * scale
-        return y if bias is None else y + bias
-
-    return linear
 
 
 class _Int8Linear:

@@ -100,7 +100,7 @@ def make_network(
         except Exception as error:  # compilers fail in many ways, and in none of them must the server
             reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
             advice = _without_headers() if device == "cuda" else ""
-            logger.warning("text_to_semantic runs without torch.compile, which failed: %s%s", reason, advice)
+            logger.warning("text_to_semantic runs uncompiled, as compiling failed: %s%s", reason, advice)
     return network
 
 

@@ -6,9 +6,8 @@ A frame is a row of 1 + num_codebooks integers: the head index of the semantic t
 
 from __future__ import annotations
 
-import logging
 import math
-import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,14 +16,12 @@ from torch import Tensor
 
 from models import cuda
 from models.configs import LanguageModelConfig
-from models.text_to_semantic import compiled
+from models.text_to_semantic.cuda_graphs import PromptGraphs, StepGraphs
 from models.text_to_semantic.linear import Quantization, make_linear
 from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
 from models.text_to_semantic.transfer import send
 from models.text_to_semantic.transformer import Block, Cache, Slots, rms_norm, rope_table
 from models.types import Sampling
-
-logger = logging.getLogger(__name__)
 
 CONTEXT_BUCKET = 64  # attention covers the filled prefix rounded up to this many positions
 
@@ -72,8 +69,8 @@ class Network:
         self.dtype, self.device = dtype, torch.device(device)
         cuda.set_up(self.device)
         self._quantization, self._upstream_penalty = quantization, upstream_penalty
-        self._run_step: compiled.Step = self._step_of
-        self._prompts: compiled.PromptGraphs | None = None
+        self._run_step = self._step_of
+        self._prompts: PromptGraphs | None = None
         self.compiled = False
 
         def block(prefix: str, settings: object) -> list[Block]:
@@ -182,23 +179,33 @@ class Network:
 
     @torch.no_grad()
     def compile(self) -> None:
-        """Compile the decode step and run it for every bucket, before the first request. Raises what compilers raise;
-        the step then stays as it was."""
-        self._run_step = compiled.step(self._step_of, self.slots, self.positions, self.device)
-        self.compiled = True
+        """Let the decode step run as the device runs it fastest, and run it so, before the first request. Raises what
+        compilers raise; the step then stays as it was."""
         if self.device.type == "cuda":
-            try:
-                self._prompts = self._prompt_graphs()
-            except Exception as error:  # what only saves time ends no server
-                reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
-                logger.warning("text_to_semantic starts streams without CUDA graphs, whose capture failed: %s", reason)
-            self.reset(0, Sampling())  # in which they were tried
+            self._capture()
+        else:
+            self._run_step = self._fused_by_torch()
+        self.compiled = True
 
-    def _prompt_graphs(self) -> compiled.PromptGraphs:
+    def _capture(self) -> None:
+        from models.text_to_semantic.fused.frame import FusedFrame  # Triton is there where a GPU is
+
+        frame = FusedFrame(self)
+        steps = StepGraphs(frame.step, self.slots)
         hidden = torch.zeros(1, 1, self.config.slow.dim, dtype=self.dtype, device=self.device)
-        return compiled.PromptGraphs(
-            self._padded_prefill_of, self._first_frame_of, 1 + self.config.num_codebooks, hidden, self.positions
-        )
+        values = 1 + self.config.num_codebooks
+        self._prompts = PromptGraphs(self._padded_prefill_of, frame.first_frame, values, hidden, self.positions)
+        self._run_step = lambda rows, context: steps(rows)
+        self.reset(0, Sampling())  # in which prompts were tried
+
+    def _fused_by_torch(self) -> Callable[[int, int], Tensor]:
+        step = torch.compile(self._step_of, fullgraph=True)
+        # Its two arguments are symbolic from the start, or each would be only after a compilation that did without.
+        # `dynamic=True` would make weights symbolic too, which takes five times as long to compile.
+        with torch.compiler.config.patch(dynamic_sources="L['rows'],L['context']"):
+            for rows in (self.slots, 1):  # a single row is compiled apart
+                step(rows, self.positions)
+        return step
 
     def _padded_prefill_of(self, values: Tensor, at: Tensor, context: int) -> Tensor:
         """`prefill` with nothing from the host but shapes: `at` (3,) is the slot, the start, and how many of `values`
@@ -209,10 +216,6 @@ class Network:
         hidden = self._prefill_of(values, slot, positions, context)
         self._position[slot] = start + length
         return hidden.index_select(1, length - 1)
-
-    def _first_frame_of(self, slot: Tensor, hidden: Tensor) -> Tensor:
-        self._active.index_fill_(0, slot, True)
-        return self._sample(slot, hidden)
 
     def _prefill_of(self, values: Tensor, slots: Slots, positions: Tensor, context: int) -> Tensor:
         """All hidden states (1, T, D) of prompt values at positions (T,) of one slot."""

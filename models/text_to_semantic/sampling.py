@@ -29,9 +29,9 @@ def exponential_noise(seed: Tensor, step: Tensor, codebook: int, size: int) -> T
     The mixing is SplitMix64's finaliser (Steele, Lea, Flood 2014) over a counter; the top 23 bits become a uniform, as
     a 24th could round it up to 1, whose noise of 0 would win every draw.
     """
-    key = _mix(_mix(seed + _GOLDEN) + step * _STEP + codebook)
+    key = _mix(_mix(seed + GOLDEN) + step * STEP + codebook)
     candidates = torch.arange(size, dtype=torch.int64, device=seed.device)
-    bits = _mix(key[:, None] + candidates * _GOLDEN)
+    bits = _mix(key[:, None] + candidates * GOLDEN)
     uniform = ((bits >> 41) & 0x7FFFFF).float().add_(0.5).mul_(2.0**-23)
     return uniform.log_().neg_()
 
@@ -56,8 +56,8 @@ def _penalise(logits: Tensor, penalty: Tensor, history: Tensor) -> Tensor:
 
 
 def _mix(x: Tensor) -> Tensor:
-    x = (x ^ _shift_right(x, 30)) * _MIX_1
-    x = (x ^ _shift_right(x, 27)) * _MIX_2
+    x = (x ^ _shift_right(x, 30)) * MIX_1
+    x = (x ^ _shift_right(x, 27)) * MIX_2
     return x ^ _shift_right(x, 31)
 
 
@@ -70,7 +70,7 @@ def _signed(x: int) -> int:
     return x - (1 << 64) if x >> 63 else x
 
 
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_STEP = _signed(0xD1B54A32D192ED03)
-_MIX_1 = _signed(0xBF58476D1CE4E5B9)
-_MIX_2 = _signed(0x94D049BB133111EB)
+GOLDEN = _signed(0x9E3779B97F4A7C15)
+STEP = _signed(0xD1B54A32D192ED03)
+MIX_1 = _signed(0xBF58476D1CE4E5B9)
+MIX_2 = _signed(0x94D049BB133111EB)

@@ -83,12 +83,12 @@ class Block:
             return tensors[f"{prefix}{name}.weight"].to(like)
 
         self.config = config
-        self._wqkv = linear("attention.wqkv")
-        self._wo = linear("attention.wo")
-        self._w13 = linear("feed_forward.w1", "feed_forward.w3")
-        self._w2 = linear("feed_forward.w2")
-        self._attention_norm, self._ffn_norm = norm("attention_norm"), norm("ffn_norm")
-        self._qk_norm = (norm("attention.q_norm"), norm("attention.k_norm")) if config.qk_norm else None
+        self.wqkv = linear("attention.wqkv")
+        self.wo = linear("attention.wo")
+        self.w13 = linear("feed_forward.w1", "feed_forward.w3")
+        self.w2 = linear("feed_forward.w2")
+        self.attention_norm, self.ffn_norm = norm("attention_norm"), norm("ffn_norm")
+        self.qk_norm = (norm("attention.q_norm"), norm("attention.k_norm")) if config.qk_norm else None
 
     def __call__(
         self, x: Tensor, rope: Tensor, cache: Cache, slots: Slots, positions: Tensor, context: int, mask: Tensor
@@ -98,18 +98,18 @@ class Block:
         Attends over the first `context` cached positions; mask (B, 1, T, context) is True where a query may look.
         """
         eps = self.config.norm_eps
-        x = x + self._attend(rms_norm(x, self._attention_norm, eps), rope, cache, slots, positions, context, mask)
-        gate, up = self._w13(rms_norm(x, self._ffn_norm, eps)).chunk(2, dim=-1)
-        return x + self._w2(F.silu(gate) * up)
+        x = x + self._attend(rms_norm(x, self.attention_norm, eps), rope, cache, slots, positions, context, mask)
+        gate, up = self.w13(rms_norm(x, self.ffn_norm, eps)).chunk(2, dim=-1)
+        return x + self.w2(F.silu(gate) * up)
 
     def _attend(
         self, x: Tensor, rope: Tensor, cache: Cache, slots: Slots, positions: Tensor, context: int, mask: Tensor
     ) -> Tensor:
         c = self.config
-        q, k, v = self._wqkv(x).unflatten(-1, (-1, c.head_dim)).split([c.n_head, c.n_local_heads, c.n_local_heads], 2)
-        if self._qk_norm:
-            q = F.rms_norm(q, (c.head_dim,), self._qk_norm[0], c.norm_eps)
-            k = F.rms_norm(k, (c.head_dim,), self._qk_norm[1], c.norm_eps)
+        q, k, v = self.wqkv(x).unflatten(-1, (-1, c.head_dim)).split([c.n_head, c.n_local_heads, c.n_local_heads], 2)
+        if self.qk_norm:
+            q = F.rms_norm(q, (c.head_dim,), self.qk_norm[0], c.norm_eps)
+            k = F.rms_norm(k, (c.head_dim,), self.qk_norm[1], c.norm_eps)
         cache.write(slots, positions, rotate(k, rope), v)
         q = rotate(q, rope).transpose(1, 2)
         keys, values = cache.k[slots, :, :context], cache.v[slots, :, :context]
@@ -118,11 +118,11 @@ class Block:
             # One new position: the heads of a group become the query axis, so keys are read once and not repeated.
             q = q.reshape(q.shape[0], c.n_local_heads, group, c.head_dim)
             y = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-            return self._wo(y.reshape(y.shape[0], 1, -1))
+            return self.wo(y.reshape(y.shape[0], 1, -1))
         y = F.scaled_dot_product_attention(
             q, keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1), attn_mask=mask
         )
-        return self._wo(y.transpose(1, 2).flatten(2))
+        return self.wo(y.transpose(1, 2).flatten(2))
 
 
 def _lazy_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ A tensor left on the CPU fails here, and so does whatever makes the host wait fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,14 @@ from torch.utils._pytree import tree_leaves
 from models.checkpoint import Checkpoint
 from models.codec.state import Step
 from models.reference_encoder.encoder import ReferenceEncoder
-from models.text_to_semantic import compiled
+from models.text_to_semantic import cuda_graphs
 from models.text_to_semantic.linear import Quantization
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from models.vq_decoder.decoder import VQDecoder
 from tests.models import networks
-from tests.models.test_compiled import Eager
+from tests.models.fused import kernels
+from tests.models.test_cuda_graphs import Eager
 
 
 class Waits(TorchDispatchMode):
@@ -45,6 +46,16 @@ class Waits(TorchDispatchMode):
         return result
 
 
+class Launched:
+    """A kernel that only notes where what it is given lies."""
+
+    def __init__(self, found: list[str]) -> None:
+        self.found = found
+
+    def __getitem__(self, grid: tuple[int, ...]) -> Callable[..., None]:
+        return lambda *args, **options: self.found.extend(x.device.type for x in args if isinstance(x, Tensor))
+
+
 @pytest.fixture
 def no_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)  # which only a GPU's driver can
@@ -60,10 +71,15 @@ def test_frames_are_drawn_and_the_host_never_waits(
     encoder = PromptEncoder(tiny, Checkpoint(tiny).language_model_config.num_codebooks)
     options = {"slots": 4, "positions": 320, "device": "cuda", "dtype": torch.bfloat16, "quantization": quantization}
     network = networks.network(tiny, encoder, **options)
+    launched: list[str] = []
     if replayed:  # what a graph is captured from runs at each call
-        monkeypatch.setattr(compiled, "Replay", Eager)
+        monkeypatch.setattr(cuda_graphs, "Replay", Eager)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
-        network._prompts = network._prompt_graphs()
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+        for name in ("linear", "attend", "embed", "draw"):
+            monkeypatch.setattr(kernels, name, Launched(launched))
+        network.compile()
+        assert network.compiled
     prompt = encoder.encode(Prompt("Nobody waits for this.")).values
     with Waits() as waits:
         network.reset(0, Sampling(seed=1))
@@ -71,7 +87,7 @@ def test_frames_are_drawn_and_the_host_never_waits(
         network.restore_prefix(1, network.copy_prefix(0, 8))
         network.set_active(1, True)
         frames.append(network.decode(4, prompt.shape[1] + 1))
-    assert not waits.found
+    assert not waits.found and {*launched} == ({"cuda"} if replayed else set())
     assert [(each.device.type, *each.shape) for each in frames] == [("cuda", 1, 5), ("cuda", 4, 5)]
 
 

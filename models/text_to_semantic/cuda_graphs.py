@@ -1,4 +1,4 @@
-"""The network as its device runs it fastest: the decode step compiled as one graph, all replayed as CUDA graphs."""
+"""What an NVIDIA GPU does for a stream, replayed as CUDA graphs: the host launches a frame or a prompt with one call."""
 
 from __future__ import annotations
 
@@ -9,28 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Step = Callable[[int, int], Tensor]  # (rows, context: cached positions to look at) -> next frames
-
-CONTEXTS = (256, 512, 1024)  # buckets of a CUDA graph's context below all positions: attention is a small part there
+CONTEXTS = (256, 512, 1024)  # buckets of a prompt's cached positions below all of them
 
 CHUNKS = (64, 128)  # buckets of new positions: what follows a registered voice is short, the rest comes in whole chunks
-
-
-def step(eager: Step, slots: int, positions: int, device: torch.device) -> Step:
-    """`eager` compiled, as one graph without breaks, and warmed up.
-
-    It must keep its state in tensors, and while no slot is active a call must not change what a slot later reads.
-    Raises what torch.compile raises.
-    """
-    fused = torch.compile(eager, fullgraph=True)
-    # Its two arguments are symbolic from the start, or each would be only after a compilation that did without.
-    # `dynamic=True` would make weights symbolic too, which takes five times as long to compile.
-    with torch.compiler.config.patch(dynamic_sources="L['rows'],L['context']"):
-        if device.type == "cuda":
-            return CudaGraphs(fused, slots, positions)
-        for rows in (slots, 1):  # a single row is compiled apart
-            fused(rows, positions)
-    return fused
 
 
 class Replay:
@@ -54,30 +35,25 @@ class Replay:
         return self._result
 
 
-class CudaGraphs:
-    """A step captured once for every bucket of rows and of context: the host launches a frame with one call.
+class StepGraphs:
+    """A step captured once for every bucket of rows. A result is valid until the next call.
 
-    A result is valid until the next call. All graphs share one memory pool, as only one runs at a time.
+    All graphs share one memory pool, as only one runs at a time.
     """
 
-    def __init__(self, step: Step, slots: int, positions: int) -> None:
-        self._rows, self._contexts = row_buckets(slots), context_buckets(positions)
+    def __init__(self, step: Callable[[int], Tensor], slots: int) -> None:
+        """step(rows) gives the next frames of the first `rows` slots. No slot is active."""
+        self._rows = row_buckets(slots)
         pool = torch.cuda.graph_pool_handle()
-        self._graphs = {
-            (rows, context): Replay(partial(step, rows, context), (), pool)
-            for rows in reversed(self._rows)  # the largest first: the pool need not grow for the others
-            for context in reversed(self._contexts)
-        }
+        # The largest first: the pool need not grow for the others.
+        self._graphs = {rows: Replay(partial(step, rows), (), pool) for rows in reversed(self._rows)}
 
-    def __call__(self, rows: int, context: int) -> Tensor:
-        return self._graphs[at_least(rows, self._rows), at_least(context, self._contexts)]()[:rows]
+    def __call__(self, rows: int) -> Tensor:
+        return self._graphs[at_least(rows, self._rows)]()[:rows]
 
 
 class PromptGraphs:
-    """A prompt and the frame that follows it, for any slot: two calls of the host instead of thousands of launches.
-
-    Captured as they are: they run once a stream, and to compile them too would take minutes.
-    """
+    """A prompt and the frame that follows it, for any slot: two calls of the host instead of thousands of launches."""
 
     def __init__(
         self,
@@ -120,8 +96,8 @@ class PromptGraphs:
 
 
 def row_buckets(slots: int) -> list[int]:
-    """Powers of two below `slots`, and `slots`. From two on: a single row would be compiled apart."""
-    return [1 << i for i in range(1, (slots - 1).bit_length())] + [slots]
+    """Powers of two below `slots`, and `slots`."""
+    return [1 << i for i in range((slots - 1).bit_length())] + [slots]
 
 
 def context_buckets(positions: int) -> list[int]:

@@ -1,0 +1,189 @@
+"""A frame of a `Network` by the kernels, which take its weights and its slots' state as they are."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+import triton
+from torch import Tensor
+
+from models.configs import TransformerConfig
+from models.text_to_semantic.fused import kernels
+from models.text_to_semantic.linear import PlainLinear
+from models.text_to_semantic.transformer import Block, Cache
+
+if TYPE_CHECKING:
+    from models.text_to_semantic.network import Network
+
+FEW = 16  # rows; fewer leave multiprocessors idle, unless several share the cached positions of a row
+SPLITS = 4  # of the cached positions
+POSITIONS = 64  # cached ones that a program reads at a time
+TILE_ROWS = 64  # rows of a batch in one tile of a product
+BLOCK_N = 16  # outputs of a product of more than one row that a program has
+
+
+class Rows:
+    """Room for what goes from kernel to kernel within a transformer, for up to `rows` rows."""
+
+    def __init__(self, config: TransformerConfig, rows: int, like: Tensor) -> None:
+        def room(width: int) -> Tensor:
+            return torch.zeros(rows, width, dtype=like.dtype, device=like.device)
+
+        self.config = config
+        self.x = room(config.dim)
+        self.qkv = room((config.n_head + 2 * config.n_local_heads) * config.head_dim)
+        self.heard = room(config.n_head * config.head_dim)
+        self.gated = room(config.intermediate_size)
+        self._squares = torch.zeros(rows * triton.cdiv(config.dim, BLOCK_N), dtype=torch.float32, device=like.device)
+
+    def squares(self, rows: int) -> Tensor:
+        """(rows, parts): sums of squares of x, as whoever writes x leaves them."""
+        parts = triton.cdiv(self.config.dim, BLOCK_N)
+        return self._squares[: rows * parts].view(rows, parts)
+
+
+class FusedFrame:
+    """What `Network.decode` and `first_frame` do, in five kernels a layer and two a codebook, for all rows at once.
+
+    A result is valid until the next call. Calls may be captured as a CUDA graph: of the host's, `rows` alone matters.
+    """
+
+    def __init__(self, network: Network) -> None:
+        n, config = network, network.config
+        self._network = network
+        early = n.device.type == "cuda" and torch.cuda.get_device_capability(n.device) >= (9, 0)
+        # A kernel is placed on Hopper and later ones while the one before still runs.
+        self._launch: dict[str, Any] = {"PDL": True, "launch_pdl": True} if early else {"PDL": False}
+        like = torch.empty(0, dtype=n.dtype, device=n.device)
+        self._slow, self._fast = Rows(config.slow, n.slots, like), Rows(config.fast, 2 * n.slots, like)
+        self._logits = torch.zeros(n.slots, config.codebook_size + 1, dtype=n.dtype, device=n.device)
+        self._drawn = torch.zeros(n.slots, 1 + config.num_codebooks, dtype=torch.int64, device=n.device)
+        self._first_slot = torch.zeros(1, dtype=torch.int64, device=n.device)
+        self._codebooks = torch.arange(config.num_codebooks, device=n.device)
+        slow = config.slow
+        part = (n.slots, slow.n_local_heads, SPLITS, _group(slow), triton.next_power_of_2(slow.head_dim))
+        self._parts = torch.zeros(part, device=n.device)
+        self._weights = torch.zeros(*part[:3], 2, part[3], device=n.device)
+        self._arrived = torch.zeros(part[:2], dtype=torch.int32, device=n.device)
+
+    def step(self, rows: int) -> Tensor:
+        """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks)."""
+        n, config = self._network, self._network.config
+        squares = self._slow.squares(rows)
+        kernels.embed[(rows,)](
+            n._frame, self._first_slot, n._embeddings, n._codebook_embeddings, self._slow.x, squares,
+            n.ids.semantic_begin, config.codebook_size, math.sqrt(config.num_codebooks + 1),
+            C=config.num_codebooks, D=config.dim, PARTS=squares.shape[1], DIVIDE=config.scale_codebook_embeddings,
+            WIDTH=triton.next_power_of_2(config.dim), **self._launch,
+        )  # fmt: skip
+        for layer, cache in zip(n._layers, n._caches, strict=True):
+            self._block(layer, cache, self._slow, self._first_slot, rows, 1, n._position, 1, n._rope)
+        return self._sample(self._first_slot, rows, advance=True)
+
+    def first_frame(self, slot: Tensor, hidden: Tensor) -> Tensor:
+        """The frame (1, 1 + num_codebooks) of slot (1,) that follows a prompt whose last hidden (1, 1, D) is given."""
+        self._network._active.index_fill_(0, slot, True)
+        self._slow.x[:1] = hidden[0]
+        squares = self._slow.squares(1)
+        squares.zero_()
+        squares[:, 0] = hidden.float().square().sum()
+        return self._sample(slot, 1, advance=False)
+
+    def _sample(self, slot: Tensor, rows: int, advance: bool) -> Tensor:
+        n, fast = self._network, self._fast
+        hidden = self._slow.x[:rows]
+        self._linear(n._head, hidden, self._logits[:rows], norm=(n._norm, self._slow.squares(rows)))
+        if n._project:
+            self._linear(n._project, hidden, fast.x[: 2 * rows : 2], squares=fast.squares(2 * rows)[::2])
+        self._draw(slot, rows, 0, advance)
+        for codebook in range(1, n.config.num_codebooks):
+            new = 2 if codebook == 1 else 1  # the hidden state and the first code are both known
+            positions = self._codebooks[codebook + 1 - new :]
+            for layer, cache in zip(n._fast_layers, n._fast_caches, strict=True):
+                self._block(layer, cache, fast, slot, rows, new, positions, 0, n._fast_rope)
+            last = slice(new - 1, new * rows, new)
+            norm = (n._fast_norm, fast.squares(new * rows)[last])
+            self._linear(n._fast_head, fast.x[last], self._logits[:rows], norm=norm)
+            self._draw(slot, rows, codebook, advance)
+        return self._drawn[:rows]
+
+    def _block(
+        self,
+        layer: Block,
+        cache: Cache,
+        room: Rows,
+        slot: Tensor,
+        rows: int,
+        new: int,
+        positions: Tensor,
+        position_stride: int,
+        rope: Tensor,
+    ) -> None:
+        """x of `room` through a layer, at `new` positions of each row from positions[slot x position_stride] on."""
+        c, all_rows = layer.config, rows * new
+        x, squares = room.x[:all_rows], room.squares(all_rows)
+        self._linear(layer.wqkv, x, room.qkv[:all_rows], norm=(layer.attention_norm, squares))
+        splits = SPLITS if room is self._slow and rows < FEW else 1
+        q_norm, k_norm = layer.qk_norm or (None, None)
+        kernels.attend[(rows, c.n_local_heads, splits)](
+            room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
+            self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
+            H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
+            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=triton.next_power_of_2(c.head_dim), **self._launch,
+        )  # fmt: skip
+        self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
+        self._linear(layer.w13, x, room.gated[:all_rows], norm=(layer.ffn_norm, squares), gate=True)
+        self._linear(layer.w2, room.gated[:all_rows], x, residual=True, squares=squares)
+
+    def _linear(
+        self,
+        linear: PlainLinear,
+        x: Tensor,
+        out: Tensor,
+        *,
+        norm: tuple[Tensor, Tensor] | None = None,
+        gate: bool = False,
+        residual: bool = False,
+        squares: Tensor | None = None,
+    ) -> None:
+        """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
+        rows, tile = len(x), _tile(*x.shape)
+        outputs = len(linear.weight) // (2 if gate else 1)
+        weight, of_x = norm or (None, None)
+        kernels.linear[(triton.cdiv(outputs, tile["BLOCK_N"]), triton.cdiv(rows, tile["BLOCK_R"]))](
+            x, x.stride(0), weight, of_x, of_x.stride(0) if norm else 0, linear.weight, linear.scale, linear.bias,
+            out, out.stride(0), squares, squares.stride(0) if squares is not None else 0,
+            rows, outputs, self._network.config.norm_eps,
+            K=x.shape[1], PARTS=of_x.shape[1] if norm else 1, NORM=norm is not None, GATE=gate, RESIDUAL=residual,
+            SQUARES=squares is not None and rows > kernels.FEW.value, SCALE=linear.scale is not None, BIAS=linear.bias is not None, **tile,
+            **(self._launch if rows <= kernels.FEW.value else {"PDL": False}),
+        )  # fmt: skip
+
+    def _draw(self, slot: Tensor, rows: int, codebook: int, advance: bool) -> None:
+        n, config = self._network, self._network.config
+        candidates = config.residual_codebook_size if codebook else config.codebook_size + 1
+        squares = self._fast.squares(rows if codebook else 2 * rows)  # of the pass to come
+        dim = config.fast.dim
+        kernels.draw[(rows,)](
+            self._logits, self._logits.stride(0), candidates, n._seed, n._step, n._active, n._temperature, n._top_p,
+            n._penalty, n._history, slot, n._frame, self._drawn, n._fast_embeddings, self._fast.x, squares,
+            self._slow.x, n._position, n.end, codebook,
+            C=config.num_codebooks, D=dim, PARTS=squares.shape[1], FIRST=codebook == 0,
+            LAST=codebook == config.num_codebooks - 1, COPY=n._project is None, ADVANCE=advance,
+            BLOCK=triton.next_power_of_2(candidates), WIDTH=triton.next_power_of_2(dim),
+            num_warps=16 if candidates > 2048 else 4, **self._launch,
+        )  # fmt: skip
+
+
+def _group(config: TransformerConfig) -> int:
+    return triton.next_power_of_2(config.n_head // config.n_local_heads)
+
+
+def _tile(rows: int, inputs: int) -> dict[str, int]:
+    """How a product of so many rows is cut, measured on an H200."""
+    block = triton.next_power_of_2(rows)
+    if rows <= kernels.FEW.value:
+        return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else 4, "BLOCK_K": triton.next_power_of_2(inputs)}
+    return {"BLOCK_R": min(TILE_ROWS, max(8, block)), "BLOCK_N": BLOCK_N, "BLOCK_K": 256}

@@ -1,0 +1,335 @@
+"""The Triton kernels of a frame. They round where `Network`'s torch operations round, so that frames are the same.
+
+Shapes: R rows, of which row r is slot `first_slot` + r; D model dim, H query heads, G key/value heads, E head dim. A row
+of activations comes with `squares` (R, parts) fp32: sums of its squares by tile of whoever wrote it, for the next norm.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from models.text_to_semantic.sampling import GOLDEN, MIX_1, MIX_2, PENALTY_WINDOW, STEP
+
+_U64 = 1 << 64
+_GOLDEN, _STEP = tl.constexpr(GOLDEN % _U64), tl.constexpr(STEP % _U64)
+_MIX_1, _MIX_2 = tl.constexpr(MIX_1 % _U64), tl.constexpr(MIX_2 % _U64)
+_WINDOW = tl.constexpr(PENALTY_WINDOW)
+
+FEW = tl.constexpr(4)  # rows
+
+
+@triton.jit(do_not_specialize=["rows"])
+def linear(
+    x, x_stride, norm, squares, squares_stride, weight, scale, bias, out, out_stride, out_squares, out_squares_stride,
+    rows, outputs, eps,
+    K: tl.constexpr, PARTS: tl.constexpr, NORM: tl.constexpr, GATE: tl.constexpr, RESIDUAL: tl.constexpr,
+    SQUARES: tl.constexpr, SCALE: tl.constexpr, BIAS: tl.constexpr, PDL: tl.constexpr,
+    BLOCK_R: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
+):  # fmt: skip
+    """out (R, outputs) = x (R, K) by weight (outputs, K), transposed.
+
+    NORM: x goes through rms_norm first. GATE: weight has 2 x outputs rows, and out is silu(first half) x second half.
+    RESIDUAL: added to what out holds. SQUARES: out_squares (R, tiles of outputs) is written. SCALE: weight is int8.
+    """
+    n = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
+    r = tl.program_id(1) * BLOCK_R + tl.arange(0, BLOCK_R)
+    dtype = out.dtype.element_ty
+    live_n, live_r = n < outputs, r < rows
+    k = tl.arange(0, BLOCK_K)
+    own, gated = weight + n[:, None] * K + k[None, :], weight + (n + outputs)[:, None] * K + k[None, :]
+    if BLOCK_R <= FEW:
+        # A few rows are no matrix product: sums of products, without a detour through shared memory, of all K at once.
+        live = live_n[:, None] & (k < K)[None, :]
+        w = tl.load(own, live, 0.0)
+        if GATE:
+            w_2 = tl.load(gated, live, 0.0)
+        _turn(PDL)  # weights are on their way while the kernel before still runs
+        a = tl.load(x + r[:, None] * x_stride + k[None, :], live_r[:, None] & (k < K)[None, :], 0.0)
+        if NORM:
+            wide = a.to(tl.float32)
+            wide *= tl.rsqrt(tl.sum(wide * wide, 1) / K + eps)[:, None]
+            a = wide.to(dtype) * tl.load(norm + k, k < K, 0.0)[None, :]
+        a = a.to(tl.float32)[None, :, :]
+        total = tl.sum(w.to(tl.float32)[:, None, :] * a, 2)
+        if GATE:
+            total_2 = tl.sum(w_2.to(tl.float32)[:, None, :] * a, 2)
+    else:
+        _turn(PDL)
+        if NORM:
+            WIDTH: tl.constexpr = triton.next_power_of_2(PARTS)
+            part = tl.arange(0, WIDTH)
+            cells = squares + r[:, None] * squares_stride + part[None, :]
+            by_part = tl.load(cells, live_r[:, None] & (part < PARTS)[None, :], 0.0)
+            inverse = tl.rsqrt(tl.sum(by_part, 1) / K + eps)
+        EVEN: tl.constexpr = K % BLOCK_K == 0
+        total = tl.zeros((BLOCK_N, BLOCK_R), tl.float32)
+        total_2 = tl.zeros((BLOCK_N, BLOCK_R), tl.float32)
+        for at in range(0, K, BLOCK_K):
+            live = live_n[:, None] if EVEN else live_n[:, None] & (at + k < K)[None, :]
+            inside = live_r[None, :] if EVEN else live_r[None, :] & (at + k < K)[:, None]
+            a = tl.load(x + r[None, :] * x_stride + (at + k)[:, None], inside, 0.0)
+            if NORM:
+                by = tl.load(norm + at + k, at + k < K, 0.0)
+                a = (a.to(tl.float32) * inverse[None, :]).to(dtype) * by[:, None]
+            total = tl.dot(tl.load(own + at, live, 0.0).to(dtype), a, total, input_precision="ieee")
+            if GATE:
+                total_2 = tl.dot(tl.load(gated + at, live, 0.0).to(dtype), a, total_2, input_precision="ieee")
+    if SCALE:
+        total *= tl.load(scale + n, live_n, 0.0).to(tl.float32)[:, None]
+        if GATE:
+            total_2 *= tl.load(scale + n + outputs, live_n, 0.0).to(tl.float32)[:, None]
+    if BIAS:
+        total += tl.load(bias + n, live_n, 0.0).to(tl.float32)[:, None]
+    y = total.to(dtype)
+    if GATE:
+        gate = y.to(tl.float32)
+        y = (gate * tl.sigmoid(gate)).to(dtype) * total_2.to(dtype)
+    to, live = out + r[None, :] * out_stride + n[:, None], live_n[:, None] & live_r[None, :]
+    if RESIDUAL:
+        y = (tl.load(to, live, 0.0).to(tl.float32) + y.to(tl.float32)).to(dtype)
+    tl.store(to, y, live)
+    if SQUARES:
+        wide = tl.where(live, y.to(tl.float32), 0.0)
+        tl.store(out_squares + r * out_squares_stride + tl.program_id(0), tl.sum(wide * wide, 0), live_r)
+
+
+@triton.jit
+def attend(
+    qkv, out, keys, values, positions, position_stride, first_slot, rope, q_norm, k_norm, parts, weights, arrived,
+    room, eps, scale,
+    H: tl.constexpr, G: tl.constexpr, E: tl.constexpr, NEW: tl.constexpr, QK_NORM: tl.constexpr,
+    SPLITS: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr,
+    PDL: tl.constexpr,
+):  # fmt: skip
+    """out (R x NEW, H x E): attention of NEW new positions of each row's slot over it and all before, which stores their
+    keys and values in keys, values (slots, G, room, E). The first new position of a slot is positions[slot x stride].
+
+    A program sees one head of keys, and one part of SPLITS of what is cached; the last to arrive joins the parts, by way
+    of parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32 and arrived (R, G), zeros. GROUP and
+    WIDTH are at least H / G and E, powers of two.
+    """
+    _turn(PDL)
+    row, g, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    dtype = out.dtype.element_ty
+    slot = tl.load(first_slot) + row
+    first = tl.load(positions + slot * position_stride).to(tl.int32)
+    e, head = tl.arange(0, WIDTH), tl.arange(0, GROUP)
+    cache = (slot * G + g) * room * E
+    span = tl.cdiv(tl.cdiv(first, BLOCK), SPLITS) * BLOCK
+    begin, end = split * span, min(first, (split + 1) * span)
+    queries = (g * (H // G) + head) * E
+    live_q = (head < H // G)[:, None] & (e < E)[None, :]
+    for t in tl.static_range(NEW):
+        source = qkv + (row * NEW + t) * (H + 2 * G) * E
+        q = tl.load(source + queries[:, None] + e[None, :], live_q, 0.0)
+        q = _normed_and_turned(q, q_norm, rope + (first + t) * E, eps, QK_NORM, E, GROUP, WIDTH)
+        most = tl.full((GROUP,), float("-inf"), tl.float32)
+        total = tl.zeros((GROUP,), tl.float32)
+        y = tl.zeros((GROUP, WIDTH), tl.float32)
+        if split == 0:
+            for u in tl.static_range(t + 1):
+                fresh = qkv + (row * NEW + u) * (H + 2 * G) * E + (H + g) * E + e
+                k = tl.load(fresh, e < E, 0.0)[None, :]
+                k = _normed_and_turned(k, k_norm, rope + (first + u) * E, eps, QK_NORM, E, 1, WIDTH)
+                v = tl.load(fresh + G * E, e < E, 0.0)[None, :]
+                if u == t:
+                    place = cache + (first + t) * E + e[None, :]
+                    tl.store(keys + place, k, (e < E)[None, :])
+                    tl.store(values + place, v, (e < E)[None, :])
+                score = tl.sum(q.to(tl.float32) * k.to(tl.float32), 1) * scale
+                more = tl.maximum(most, score)
+                kept, added = tl.exp(most - more), tl.exp(score - more)
+                y = y * kept[:, None] + added[:, None] * v.to(tl.float32)
+                total, most = total * kept + added, more
+        for start in range(begin, end, BLOCK):
+            at = start + tl.arange(0, BLOCK)
+            k = tl.load(keys + cache + at[None, :] * E + e[:, None], (at < end)[None, :] & (e < E)[:, None], 0.0)
+            v = tl.load(values + cache + at[:, None] * E + e[None, :], (at < end)[:, None] & (e < E)[None, :], 0.0)
+            score = tl.dot(q, k, input_precision="ieee") * scale
+            score = tl.where((at < end)[None, :], score, float("-inf"))
+            more = tl.maximum(most, tl.max(score, 1))
+            kept, added = tl.exp(most - more), tl.exp(score - more[:, None])
+            y = tl.dot(added.to(dtype), v, y * kept[:, None], input_precision="ieee")
+            total, most = total * kept + tl.sum(added, 1), more
+        goal = out + ((row * NEW + t) * H * E + queries)[:, None] + e[None, :]
+        if SPLITS == 1:
+            tl.store(goal, (y / total[:, None]).to(dtype), live_q)
+        else:
+            tl.static_assert(NEW == 1)
+            base = (row * G + g) * SPLITS
+            cell, both = head[:, None] * WIDTH + e[None, :], weights + base * 2 * GROUP + head
+            tl.store(parts + (base + split) * GROUP * WIDTH + cell, y)
+            tl.store(both + split * 2 * GROUP, most)
+            tl.store(both + split * 2 * GROUP + GROUP, total)
+            tl.debug_barrier()
+            if tl.atomic_add(arrived + row * G + g, 1) == SPLITS - 1:
+                tl.debug_barrier()
+                for other in tl.static_range(SPLITS):
+                    # Past the L1, which may hold what was there a layer ago.
+                    its_most = tl.load(both + other * 2 * GROUP, cache_modifier=".cg")
+                    its_total = tl.load(both + other * 2 * GROUP + GROUP, cache_modifier=".cg")
+                    its = tl.load(parts + (base + other) * GROUP * WIDTH + cell, cache_modifier=".cg")
+                    if other == 0:  # it has the new position: what it saw most is a number
+                        most, total, y = its_most, its_total, its
+                    else:
+                        more = tl.maximum(most, its_most)
+                        kept, added = tl.exp(most - more), tl.exp(its_most - more)
+                        y = y * kept[:, None] + its * added[:, None]
+                        total, most = total * kept + its_total * added, more
+                tl.store(goal, (y / total[:, None]).to(dtype), live_q)
+                tl.store(arrived + row * G + g, 0)
+
+
+@triton.jit
+def embed(
+    frames, first_slot, text, codes, out, squares, semantic_begin, codebook_size, divisor,
+    C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, DIVIDE: tl.constexpr, WIDTH: tl.constexpr,
+    PDL: tl.constexpr,
+):  # fmt: skip
+    """out (R, D) from frames (slots, 1 + C): the embedding of a semantic token and those of its C codes."""
+    _turn(PDL)
+    row = tl.program_id(0)
+    dtype = out.dtype.element_ty
+    d = tl.arange(0, WIDTH)
+    frame = frames + (tl.load(first_slot) + row) * (1 + C)
+    spoken = tl.zeros((WIDTH,), tl.float32)
+    for codebook in tl.static_range(C):
+        code = tl.load(frame + 1 + codebook) + codebook * codebook_size
+        spoken += tl.load(codes + code * D + d, d < D, 0.0).to(tl.float32)
+    # Not frame[0]: after the end, which has no embedding, a step may still run.
+    token = tl.load(text + (tl.load(frame + 1) + semantic_begin) * D + d, d < D, 0.0)
+    x = (token.to(tl.float32) + spoken.to(dtype).to(tl.float32)).to(dtype)
+    if DIVIDE:
+        x = (x.to(tl.float32) / divisor).to(dtype)
+    _store_row(x, out + row * D, squares + row * PARTS, d, D, PARTS)
+
+
+@triton.jit(do_not_specialize=["codebook"])
+def draw(
+    logits, logits_stride, candidates, seeds, steps, active, temperatures, top_ps, penalties, history, first_slot, frames, drawn,
+    table, fast, fast_squares, hidden, positions, end, codebook,
+    C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, COPY: tl.constexpr,
+    ADVANCE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """Draw a code for each row from logits (R, candidates), as `sampling.draw`; into drawn (R, 1 + C) and, where the
+    slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
+    (R, 2, D) behind hidden (R, D) for the FIRST codebook. The LAST one ends the step.
+
+    Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it inside
+    top_p; else it is out, with all behind it.
+    """
+    _turn(PDL)
+    row = tl.program_id(0)
+    slot = tl.load(first_slot) + row
+    step = tl.load(steps + slot)
+    i = tl.arange(0, BLOCK)
+    logit = tl.load(logits + row * logits_stride + i, i < candidates, float("-inf")).to(tl.float32)
+    if FIRST:  # a text that was accepted is spoken: an utterance may not end before its first frame
+        logit = tl.where((i == end) & (step == 0), float("-inf"), logit)
+    at = codebook + 1
+    window = history + (slot * (1 + C) + (0 if FIRST else at)) * _WINDOW
+    seen = i < 0
+    for back in tl.static_range(_WINDOW):
+        seen = seen | (i == tl.load(window + back))
+    penalty = tl.load(penalties + slot)
+    logit = tl.where(seen, tl.where(logit < 0, logit * penalty, logit / penalty), logit)
+    p = tl.exp(logit - tl.max(logit, 0))
+    limit = tl.load(top_ps + slot) * tl.sum(p, 0)
+    score = logit / tl.load(temperatures + slot) - tl.log(_exponential_noise(tl.load(seeds + slot), step, codebook, i))
+    score = tl.where(i < candidates, score, float("-inf"))
+    # Numbers alone go from one round to the next: Triton cannot carry blocks through a `while`.
+    best, its, ahead = _best(score, p, i, candidates)
+    while (ahead > 0) & (ahead + its > limit):
+        inside = tl.where(_before(p, i, its, best), score, float("-inf"))
+        best, its, ahead = _best(inside, p, i, candidates)
+
+    speaks = tl.load(active + slot)
+    code = best.to(tl.int64)
+    if FIRST:
+        _remember(code, 0, drawn, frames, history, row, slot, step, speaks, C)
+        code = tl.where(code == end, 0, code)  # <|im_end|> is not a code; its frame is dropped by the caller
+    _remember(code, at, drawn, frames, history, row, slot, step, speaks, C)
+    if LAST:
+        tl.store(steps + slot, step + 1, speaks)
+        if ADVANCE:
+            tl.store(positions + slot, tl.load(positions + slot) + 1, speaks)
+    else:
+        d = tl.arange(0, WIDTH)
+        to = row
+        if FIRST:
+            to = 2 * row + 1
+            if COPY:
+                x = tl.load(hidden + row * D + d, d < D, 0.0)
+                _store_row(x, fast + 2 * row * D, fast_squares + 2 * row * PARTS, d, D, PARTS)
+        x = tl.load(table + code * D + d, d < D, 0.0)
+        _store_row(x, fast + to * D, fast_squares + to * PARTS, d, D, PARTS)
+
+
+@triton.jit
+def _turn(PDL: tl.constexpr):
+    """Wait for the kernel before, and let the next one start: it too may load what no kernel writes."""
+    if PDL:
+        tl.extra.cuda.gdc_wait()
+        tl.extra.cuda.gdc_launch_dependents()
+
+
+@triton.jit
+def _normed_and_turned(x, norm, rope, eps, NORM: tl.constexpr, E: tl.constexpr, N: tl.constexpr, WIDTH: tl.constexpr):
+    """Heads x (N, WIDTH) through rms_norm and, by pairs, through the rotation rope (E / 2, 2)."""
+    dtype = x.dtype
+    if NORM:
+        e = tl.arange(0, WIDTH)
+        wide = x.to(tl.float32)
+        inverse = tl.rsqrt(tl.sum(wide * wide, 1) / E + eps)
+        x = (wide * inverse[:, None] * tl.load(norm + e, e < E, 0.0).to(tl.float32)[None, :]).to(dtype)
+    half = tl.arange(0, WIDTH // 2)
+    cos = tl.load(rope + 2 * half, half < E // 2, 0.0)[None, :]
+    sin = tl.load(rope + 2 * half + 1, half < E // 2, 0.0)[None, :]
+    even, odd = tl.split(tl.reshape(x.to(tl.float32), (N, WIDTH // 2, 2)))
+    return tl.reshape(tl.join(even * cos - odd * sin, odd * cos + even * sin), (N, WIDTH)).to(dtype)
+
+
+@triton.jit
+def _best(score, p, i, candidates):
+    """Who scores best, its p, and the sum of p of those before it in the order of probability."""
+    best = tl.minimum(tl.argmax(score, 0), candidates - 1)  # of no numbers at all, the best may be none of them
+    its = tl.sum(tl.where(i == best, p, 0.0), 0)
+    return best, its, tl.sum(tl.where(_before(p, i, its, best), p, 0.0), 0)
+
+
+@triton.jit
+def _before(p, i, its, best):
+    return (p > its) | ((p == its) & (i < best))
+
+
+@triton.jit
+def _store_row(x, out, squares, d, D: tl.constexpr, PARTS: tl.constexpr):
+    """A row written by one program: the first of its parts has all squares."""
+    tl.store(out + d, x, d < D)
+    wide = tl.where(d < D, x.to(tl.float32), 0.0)
+    part = tl.arange(0, triton.next_power_of_2(PARTS))
+    tl.store(squares + part, tl.where(part == 0, tl.sum(wide * wide, 0), 0.0), part < PARTS)
+
+
+@triton.jit
+def _remember(value, at, drawn, frames, history, row, slot, step, speaks, C: tl.constexpr):
+    tl.store(drawn + row * (1 + C) + at, value)
+    tl.store(frames + slot * (1 + C) + at, value, speaks)
+    tl.store(history + (slot * (1 + C) + at) * _WINDOW + step % _WINDOW, value, speaks)
+
+
+@triton.jit
+def _exponential_noise(seed, step, codebook, candidates):
+    """As `sampling.exponential_noise`."""
+    key = _mix(_mix(seed.to(tl.uint64) + _GOLDEN) + step.to(tl.uint64) * _STEP + codebook.to(tl.uint64))
+    bits = _mix(key + candidates.to(tl.uint64) * _GOLDEN)
+    uniform = ((bits >> 41).to(tl.int32).to(tl.float32) + 0.5) * 1.1920928955078125e-07  # 2^-23
+    return -tl.log(uniform)
+
+
+@triton.jit
+def _mix(x):
+    x = (x ^ (x >> 30)) * _MIX_1
+    x = (x ^ (x >> 27)) * _MIX_2
+    return x ^ (x >> 31)

@@ -1,4 +1,4 @@
-"""What an NVIDIA GPU does for a stream, replayed as CUDA graphs: the host launches a frame or a prompt with one call."""
+"""What an NVIDIA GPU does for a stream, as CUDA graphs: the host launches a frame or a prompt with one call."""
 
 from __future__ import annotations
 

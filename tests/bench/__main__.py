@@ -37,6 +37,7 @@ ROWS = {
     "poisson": "poisson:poisson",
     "quality": "quality:quality",
     "gpu": "gpu:gpu",
+    "gpu-graph": "gpu_graph:gpu_graph",
 }
 
 

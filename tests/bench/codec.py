@@ -42,12 +42,12 @@ def encode(bench: Bench) -> list[Figure]:
     return [Figure("encode", ours["rtf"], theirs["rtf"], details={"ours": ours, "upstream": theirs})]
 
 
-def streaming(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """The decoder as planned: first blocks of new streams, then 25-frame blocks of one stream."""
-    stage = plan(threads).stages["vq_decoder"]
+    stage = plan(threads, device).stages["vq_decoder"]
     source = Checkpoint(checkpoint)
     config = source.codec_config
-    decoder = VQDecoder(config, source.codec_tensors("decoder"), "cpu", dtype_of(stage), 2)
+    decoder = VQDecoder(config, source.codec_tensors("decoder"), device, dtype_of(stage), 2)
     decoder.warm_up([FIRST, BLOCK])
 
     def first() -> None:
@@ -61,35 +61,36 @@ def streaming(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     return {"rtf": block / (BLOCK / config.frame_rate), "first_block_ms": first_ms, "precision": stage.precision}
 
 
-def encoding(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+def encoding(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """The encoder as planned, and in bf16."""
-    stage = plan(threads).stages["reference_encoder"]
+    stage = plan(threads, device).stages["reference_encoder"]
     source = Checkpoint(checkpoint)
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     sound = _sound(config)
     rtf = {}
     for dtype in dict.fromkeys([dtype_of(stage), torch.bfloat16]):
-        encoder = ReferenceEncoder(config, tensors, "cpu", dtype)
+        encoder = ReferenceEncoder(config, tensors, device, dtype)
         rtf[str(dtype)] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
         del encoder
     return {"rtf": rtf[str(dtype_of(stage))], "precision": stage.precision, "rtf_by_dtype": rtf}
 
 
-def upstream_decode(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+def upstream_decode(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """Upstream's DAC decodes whole utterances, in fp32 as it ships; bf16 beside it."""
-    model, config = _upstream(checkpoint), Checkpoint(checkpoint).codec_config
-    codes = torch.from_numpy(_codes(config, UTTERANCE).astype(np.int64))[None]
+    model, config = _upstream(checkpoint).to(device), Checkpoint(checkpoint).codec_config
+    codes = torch.from_numpy(_codes(config, UTTERANCE).astype(np.int64))[None].to(device)
+    length = torch.tensor([UTTERANCE], device=device)
     audio_seconds = UTTERANCE / config.frame_rate
-    seconds = median(_times(lambda: model.decode(codes, torch.tensor([UTTERANCE])), repeats))
+    seconds = median(_times(lambda: model.decode(codes, length), repeats))
     model.bfloat16()
-    bf16 = median(_times(lambda: model.decode(codes, torch.tensor([UTTERANCE])), min(repeats, 3)))
+    bf16 = median(_times(lambda: model.decode(codes, length), min(repeats, 3)))
     return {"rtf": seconds / audio_seconds, "seconds": seconds, "rtf_bf16": bf16 / audio_seconds, "frames": UTTERANCE}
 
 
-def upstream_encode(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+def upstream_encode(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """Upstream's DAC encodes in fp32 as it ships; bf16 beside it."""
-    model, config = _upstream(checkpoint), Checkpoint(checkpoint).codec_config
-    sound = torch.from_numpy(_sound(config))[None]
+    model, config = _upstream(checkpoint).to(device), Checkpoint(checkpoint).codec_config
+    sound = torch.from_numpy(_sound(config))[None].to(device)
     seconds = median(_times(lambda: model.encode(sound), repeats))
     model.bfloat16()
     bf16 = median(_times(lambda: model.encode(sound.bfloat16()), min(repeats, 3)))
@@ -116,11 +117,14 @@ def _upstream(checkpoint: str) -> torch.nn.Module:
 
 def _times(work: Callable[[], object], repeats: int) -> list[float]:
     """Seconds of each call, after one that is not counted."""
+    finish = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     work()
     times = []
     for _ in range(repeats):
+        finish()
         began = time.perf_counter()
         work()
+        finish()
         times.append(time.perf_counter() - began)
     return times
 

@@ -1,4 +1,4 @@
-"""What the planner would run on this machine's CPU."""
+"""What the planner would run on this machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from cluster.plan import STAGES, Plan, PlanOptions, make
 
 
 @cache
-def plan(threads: int) -> Plan:
-    """The plan for S1-mini on this CPU, with that many threads for each stage."""
-    return make([detect()], PlanOptions(device="cpu", stages={stage: {"threads": threads} for stage in STAGES}))
+def plan(threads: int, device: str = "cpu") -> Plan:
+    """The plan for S1-mini on this CPU, with that many threads for each stage, or on this GPU."""
+    stages = {stage: {"threads": threads} for stage in STAGES} if device == "cpu" else {}
+    return make([detect()], PlanOptions(device=device, stages=stages))

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure as Canvas
 from tests.bench.isolate import Bench
 from tests.bench.listening import Heard, Speak, hear, over_http
 from tests.bench.report import LINES, Figure
-from tests.bench.serving import client, graph, throughput, warm_up
+from tests.bench.serving import STREAMS, client, graph, throughput, warm_up
 
 FRAMES = 54  # of a request: 2.5 s of S1-mini's speech
-LOADS = (0.25, 0.5, 0.75, 1.0, 1.25)  # of what the graph manages with eight requests at once
+LOADS = (0.25, 0.5, 0.75, 1.0, 1.25)  # of what the graph manages with many requests at once
 ARRIVALS, WINDOW = 24, 75.0  # at a rate, at most: requests, and seconds
 IN_TIME = LINES["ttfa"].must
 
@@ -37,12 +37,12 @@ def arrivals(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
         return asyncio.run(rising(address, codec.sample_rate))
 
 
-async def rising(address: str, sample_rate: int, limit: int = ARRIVALS) -> dict[str, Any]:
-    """One measurement a load, at most `limit` requests each."""
+async def rising(address: str, sample_rate: int, limit: int = ARRIVALS, streams: int = STREAMS) -> dict[str, Any]:
+    """One measurement a load, at most `limit` requests each; loads are of what `streams` at once get through."""
     async with client(address) as http:
         speak = over_http(http)
         await warm_up(speak, sample_rate)
-        capacity = await throughput(speak, sample_rate, 5000, frames=FRAMES)
+        capacity = await throughput(speak, sample_rate, 5000, streams, FRAMES)
         length = (await hear(speak, sample_rate, 6000, FRAMES)).audio
         rates = []
         for i, load in enumerate(LOADS):

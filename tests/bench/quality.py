@@ -22,10 +22,10 @@ from tests.bench.report import Figure
 
 FRAMES, PROMPTS, POSITIONS = 6, 3, 512
 LAYERS = {
-    "_wqkv": ("attention.wqkv",),
-    "_wo": ("attention.wo",),
-    "_w13": ("feed_forward.w1", "feed_forward.w3"),
-    "_w2": ("feed_forward.w2",),
+    "wqkv": ("attention.wqkv",),
+    "wo": ("attention.wo",),
+    "w13": ("feed_forward.w1", "feed_forward.w3"),
+    "w2": ("feed_forward.w2",),
 }
 INT16 = 32767
 

@@ -45,6 +45,13 @@ LINES = {
     "gpu-1": Line("gpu", "GPU: text-to-semantic, 1 stream", "frames/s", 400, None, True),
     "gpu-64": Line("gpu", "GPU: text-to-semantic, 64 streams together", "audio s/s", 200, None, True),
     "gpu-ttfa": Line("gpu", "GPU: first 4 frames of a registered voice, at the engine", "ms", 60),
+    "gpu-decode": Line("gpu-graph", "GPU: decode, streaming, 25-frame blocks", "RTF", None),
+    "gpu-first-block": Line("gpu-graph", "GPU: first 4-frame block through the decoder", "ms", None),
+    "gpu-encode": Line("gpu-graph", "GPU: encode a 10 s reference", "RTF", None),
+    "gpu-http-rtf": Line("gpu-graph", "GPU: whole request over HTTP, 1 stream, registered voice", "RTF", None),
+    "gpu-http-ttfa": Line("gpu-graph", "GPU: time to first audio over HTTP, registered voice", "ms", None),
+    "gpu-http-64": Line("gpu-graph", "GPU: 64 requests at once over HTTP", "audio s/s", None, None, True),
+    "gpu-poisson": Line("gpu-graph", "GPU: goodput under Poisson arrivals, best rate", "audio s/s", None, None, True),
 }  # fmt: skip
 
 

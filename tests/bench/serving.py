@@ -15,8 +15,10 @@ from typing import Any
 
 import httpx
 import psutil
+from ray import serve
 
 from cluster.plan import STAGES
+from deployments.app import build
 from deployments.pipeline import Pipeline, Pool
 from deployments.segments import Limits
 from deployments.settings import ENVIRONMENT
@@ -191,15 +193,19 @@ def replicas() -> dict[str, dict[str, float]]:
 
 
 @contextmanager
-def graph(checkpoint: str, threads: int) -> Iterator[tuple[str, CodecConfig]]:
-    """The real graph on this machine's CPU with registered voices: its address."""
+def graph(checkpoint: str, threads: int, device: str = "cpu") -> Iterator[tuple[str, CodecConfig]]:
+    """The real graph with registered voices, on this machine's CPU or as planned for its GPU: its address."""
     for name in ENVIRONMENT:  # they would win over what is measured
         os.environ.pop(name, None)
     source = Checkpoint(checkpoint)
     with tempfile.TemporaryDirectory() as folder, local_ray() as address:
         register_voices(Path(folder), source)
-        stages = {stage: {"threads": threads} for stage in STAGES}
-        address = run(address, "bench", source.path.resolve(), Path(folder), device="cpu", stages=stages)
+        settings = {"checkpoint": str(source.path.resolve()), "voices": folder, "device": device}
+        if device == "cpu":
+            stages = {stage: {"threads": threads} for stage in STAGES}
+            run(address, "bench", stages=stages, **settings)
+        else:
+            serve.run(build(settings), name="bench")
         yield address, source.codec_config
 
 

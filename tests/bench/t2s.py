@@ -110,14 +110,16 @@ def first_frames_of(network: Network, repeats: int) -> dict[str, Any]:
     return medians | {"network": type(network).__name__, "new_positions": TEXT}
 
 
-def upstream(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
-    """Upstream's own `generate` in bf16 as it ships: seconds to its first frame (its prefill), and a frame after it."""
+def upstream(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
+    """Upstream's own `generate` in bf16 as it ships: seconds to its first frame (its prefill), and a frame after it.
+
+    `device` "cuda" is not compiled: to do so takes upstream minutes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from fish_speech.models.text2semantic import inference
-    model, decode = inference.init_model(checkpoint, "cpu", torch.bfloat16)
+    model, decode = inference.init_model(checkpoint, device, torch.bfloat16)
     # Upstream samples over the whole vocabulary and crashes on a text token; it may not end either, to be measured.
-    allowed = torch.full((model.config.vocab_size,), -torch.inf)
+    allowed = torch.full((model.config.vocab_size,), -torch.inf, device=device)
     allowed[model.tokenizer.semantic_begin_id : model.tokenizer.semantic_end_id + 1] = 0
     model.output.register_forward_hook(lambda module, args, logits: logits + allowed.to(logits))
     ids = TokenIds(model.tokenizer.semantic_begin_id, model.tokenizer.get_token_id("<|im_end|>"))
@@ -127,6 +129,8 @@ def upstream(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     def timed(*args: Any, **options: Any) -> torch.Tensor:
         began = time.perf_counter()
         frame = decode(*args, **options)
+        if device == "cuda":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
         return frame
 
@@ -134,7 +138,7 @@ def upstream(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
     with patch.object(inference, "decode_one_token_ar", timed):  # what `generate` prefills with
         inference.generate(
             model=model,
-            prompt=prompt_values(config, ids, voice=0, text=0),
+            prompt=prompt_values(config, ids, voice=0, text=0).to(device),
             max_new_tokens=1 + UPSTREAM_FRAMES,
             audio_masks=None,
             audio_parts=None,

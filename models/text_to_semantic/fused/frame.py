@@ -150,6 +150,7 @@ class FusedFrame:
     ) -> None:
         """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
         rows, tile = len(x), _tile(*x.shape)
+        few = rows <= kernels.FEW.value
         outputs = len(linear.weight) // (2 if gate else 1)
         weight, of_x = norm or (None, None)
         kernels.linear[(triton.cdiv(outputs, tile["BLOCK_N"]), triton.cdiv(rows, tile["BLOCK_R"]))](
@@ -157,8 +158,8 @@ class FusedFrame:
             out, out.stride(0), squares, squares.stride(0) if squares is not None else 0,
             rows, outputs, self._network.config.norm_eps,
             K=x.shape[1], PARTS=of_x.shape[1] if norm else 1, NORM=norm is not None, GATE=gate, RESIDUAL=residual,
-            SQUARES=squares is not None and rows > kernels.FEW.value, SCALE=linear.scale is not None, BIAS=linear.bias is not None, **tile,
-            **(self._launch if rows <= kernels.FEW.value else {"PDL": False}),
+            SQUARES=squares is not None and not few, SCALE=linear.scale is not None, BIAS=linear.bias is not None,
+            **tile, **(self._launch if few else {"PDL": False}),
         )  # fmt: skip
 
     def _draw(self, slot: Tensor, rows: int, codebook: int, advance: bool) -> None:

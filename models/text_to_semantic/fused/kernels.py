@@ -1,7 +1,8 @@
 """The Triton kernels of a frame. They round where `Network`'s torch operations round, so that frames are the same.
 
-Shapes: R rows, of which row r is slot `first_slot` + r; D model dim, H query heads, G key/value heads, E head dim. A row
-of activations comes with `squares` (R, parts) fp32: sums of its squares by tile of whoever wrote it, for the next norm.
+Shapes: R rows, of which row r is slot `first_slot` + r; D model dim, H query heads, G key/value heads, E head dim. Rows
+of activations come with `squares` (R, parts) fp32 for the next norm: the sums of their squares, by whose tile
+wrote them.
 """
 
 from __future__ import annotations
@@ -102,11 +103,11 @@ def attend(
     SPLITS: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr,
     PDL: tl.constexpr,
 ):  # fmt: skip
-    """out (R x NEW, H x E): attention of NEW new positions of each row's slot over it and all before, which stores their
-    keys and values in keys, values (slots, G, room, E). The first new position of a slot is positions[slot x stride].
+    """out (R x NEW, H x E): each of NEW new positions of a row's slot attends over itself and all before. Their keys
+    and values are stored in keys, values (slots, G, room, E). A slot's first new position: positions[slot x stride].
 
-    A program sees one head of keys, and one part of SPLITS of what is cached; the last to arrive joins the parts, by way
-    of parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32 and arrived (R, G), zeros. GROUP and
+    A program sees one head of keys, and one of SPLITS parts of what is cached. The last to arrive joins the parts, from
+    parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32; arrived (R, G) holds zeros. GROUP and
     WIDTH are at least H / G and E, powers of two.
     """
     _turn(PDL)
@@ -207,8 +208,8 @@ def embed(
 
 @triton.jit(do_not_specialize=["codebook"])
 def draw(
-    logits, logits_stride, candidates, seeds, steps, active, temperatures, top_ps, penalties, history, first_slot, frames, drawn,
-    table, fast, fast_squares, hidden, positions, end, codebook,
+    logits, logits_stride, candidates, seeds, steps, active, temperatures, top_ps, penalties, history, first_slot,
+    frames, drawn, table, fast, fast_squares, hidden, positions, end, codebook,
     C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, COPY: tl.constexpr,
     ADVANCE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr, PDL: tl.constexpr,
 ):  # fmt: skip
@@ -216,8 +217,8 @@ def draw(
     slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
     (R, 2, D) behind hidden (R, D) for the FIRST codebook. The LAST one ends the step.
 
-    Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it inside
-    top_p; else it is out, with all behind it.
+    Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it
+    inside top_p; else it is out, with all behind it.
     """
     _turn(PDL)
     row = tl.program_id(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import triton
@@ -53,9 +53,6 @@ class FusedFrame:
     def __init__(self, network: Network) -> None:
         n, config = network, network.config
         self._network = network
-        early = n.device.type == "cuda" and torch.cuda.get_device_capability(n.device) >= (9, 0)
-        # A kernel is placed on Hopper and later ones while the one before still runs.
-        self._launch: dict[str, Any] = {"PDL": True, "launch_pdl": True} if early else {"PDL": False}
         like = torch.empty(0, dtype=n.dtype, device=n.device)
         self._slow, self._fast = Rows(config.slow, n.slots, like), Rows(config.fast, 2 * n.slots, like)
         self._logits = torch.zeros(n.slots, config.codebook_size + 1, dtype=n.dtype, device=n.device)
@@ -76,7 +73,7 @@ class FusedFrame:
             n._frame, self._first_slot, n._embeddings, n._codebook_embeddings, self._slow.x, squares,
             n.ids.semantic_begin, config.codebook_size, math.sqrt(config.num_codebooks + 1),
             C=config.num_codebooks, D=config.dim, PARTS=squares.shape[1], DIVIDE=config.scale_codebook_embeddings,
-            WIDTH=triton.next_power_of_2(config.dim), **self._launch,
+            WIDTH=triton.next_power_of_2(config.dim),
         )  # fmt: skip
         for layer, cache in zip(n._layers, n._caches, strict=True):
             self._block(layer, cache, self._slow, self._first_slot, rows, 1, n._position, 1, n._rope)
@@ -131,7 +128,7 @@ class FusedFrame:
             room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
             self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
             H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
-            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=triton.next_power_of_2(c.head_dim), **self._launch,
+            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=triton.next_power_of_2(c.head_dim),
         )  # fmt: skip
         self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
         self._linear(layer.w13, x, room.gated[:all_rows], norm=(layer.ffn_norm, squares), gate=True)
@@ -159,7 +156,7 @@ class FusedFrame:
             rows, outputs, self._network.config.norm_eps,
             K=x.shape[1], PARTS=of_x.shape[1] if norm else 1, NORM=norm is not None, GATE=gate, RESIDUAL=residual,
             SQUARES=squares is not None and not few, SCALE=linear.scale is not None, BIAS=linear.bias is not None,
-            **tile, **(self._launch if few else {"PDL": False}),
+            **tile,
         )  # fmt: skip
 
     def _draw(self, slot: Tensor, rows: int, codebook: int, advance: bool) -> None:
@@ -174,7 +171,7 @@ class FusedFrame:
             C=config.num_codebooks, D=dim, PARTS=squares.shape[1], FIRST=codebook == 0,
             LAST=codebook == config.num_codebooks - 1, COPY=n._project is None, ADVANCE=advance,
             BLOCK=triton.next_power_of_2(candidates), WIDTH=triton.next_power_of_2(dim),
-            num_warps=16 if candidates > 2048 else 4, **self._launch,
+            num_warps=16 if candidates > 2048 else 4,
         )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def linear(
     x, x_stride, norm, squares, squares_stride, weight, scale, bias, out, out_stride, out_squares, out_squares_stride,
     rows, outputs, eps,
     K: tl.constexpr, PARTS: tl.constexpr, NORM: tl.constexpr, GATE: tl.constexpr, RESIDUAL: tl.constexpr,
-    SQUARES: tl.constexpr, SCALE: tl.constexpr, BIAS: tl.constexpr, PDL: tl.constexpr,
+    SQUARES: tl.constexpr, SCALE: tl.constexpr, BIAS: tl.constexpr,
     BLOCK_R: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
 ):  # fmt: skip
     """out (R, outputs) = x (R, K) by weight (outputs, K), transposed.
@@ -45,7 +45,6 @@ def linear(
         w = tl.load(own, live, 0.0)
         if GATE:
             w_2 = tl.load(gated, live, 0.0)
-        _turn(PDL)  # weights are on their way while the kernel before still runs
         a = tl.load(x + r[:, None] * x_stride + k[None, :], live_r[:, None] & (k < K)[None, :], 0.0)
         if NORM:
             wide = a.to(tl.float32)
@@ -56,7 +55,6 @@ def linear(
         if GATE:
             total_2 = tl.sum(w_2.to(tl.float32)[:, None, :] * a, 2)
     else:
-        _turn(PDL)
         if NORM:
             WIDTH: tl.constexpr = triton.next_power_of_2(PARTS)
             part = tl.arange(0, WIDTH)
@@ -101,7 +99,6 @@ def attend(
     room, eps, scale,
     H: tl.constexpr, G: tl.constexpr, E: tl.constexpr, NEW: tl.constexpr, QK_NORM: tl.constexpr,
     SPLITS: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr, WIDTH: tl.constexpr,
-    PDL: tl.constexpr,
 ):  # fmt: skip
     """out (R x NEW, H x E): each of NEW new positions of a row's slot attends over itself and all before. Their keys
     and values are stored in keys, values (slots, G, room, E). A slot's first new position: positions[slot x stride].
@@ -110,7 +107,6 @@ def attend(
     parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32; arrived (R, G) holds zeros. GROUP and
     WIDTH are at least H / G and E, powers of two.
     """
-    _turn(PDL)
     row, g, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     dtype = out.dtype.element_ty
     slot = tl.load(first_slot) + row
@@ -186,10 +182,8 @@ def attend(
 def embed(
     frames, first_slot, text, codes, out, squares, semantic_begin, codebook_size, divisor,
     C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, DIVIDE: tl.constexpr, WIDTH: tl.constexpr,
-    PDL: tl.constexpr,
 ):  # fmt: skip
     """out (R, D) from frames (slots, 1 + C): the embedding of a semantic token and those of its C codes."""
-    _turn(PDL)
     row = tl.program_id(0)
     dtype = out.dtype.element_ty
     d = tl.arange(0, WIDTH)
@@ -211,7 +205,7 @@ def draw(
     logits, logits_stride, candidates, seeds, steps, active, temperatures, top_ps, penalties, history, first_slot,
     frames, drawn, table, fast, fast_squares, hidden, positions, end, codebook,
     C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, COPY: tl.constexpr,
-    ADVANCE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr, PDL: tl.constexpr,
+    ADVANCE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Draw a code for each row from logits (R, candidates), as `sampling.draw`; into drawn (R, 1 + C) and, where the
     slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
@@ -220,7 +214,6 @@ def draw(
     Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it
     inside top_p; else it is out, with all behind it.
     """
-    _turn(PDL)
     row = tl.program_id(0)
     slot = tl.load(first_slot) + row
     step = tl.load(steps + slot)
@@ -265,14 +258,6 @@ def draw(
                 _store_row(x, fast + 2 * row * D, fast_squares + 2 * row * PARTS, d, D, PARTS)
         x = tl.load(table + code * D + d, d < D, 0.0)
         _store_row(x, fast + to * D, fast_squares + to * PARTS, d, D, PARTS)
-
-
-@triton.jit
-def _turn(PDL: tl.constexpr):
-    """Wait for the kernel before, and let the next one start: it too may load what no kernel writes."""
-    if PDL:
-        tl.extra.cuda.gdc_wait()
-        tl.extra.cuda.gdc_launch_dependents()
 
 
 @triton.jit

@@ -19,6 +19,7 @@ class Replay:
 
     def __init__(self, function: Callable[..., Tensor], inputs: tuple[Tensor, ...], pool: tuple[int, int]) -> None:
         self._inputs = inputs
+        self._function = function  # whose buffers the graph goes on using
         function(*inputs)  # what a first call chooses and allocates is not captured
         torch.cuda.synchronize()
         self._graph = torch.cuda.CUDAGraph()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +24,10 @@ from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.transformer import Cache
 from models.types import Prompt, Sampling
 from tests.models import networks
-from tests.models.fused import few_programs  # noqa: F401
+from tests.models.fused import few_programs, frame  # noqa: F401
 
 SLOTS, POSITIONS = 3, 320
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.mark.parametrize(("slots", "buckets"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
@@ -39,8 +43,7 @@ def test_buckets_of_context() -> None:
 
 @pytest.fixture
 def network(tiny: Path) -> Network:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=device)
+    return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=DEVICE)
 
 
 def test_one_compilation_serves_every_batch_and_context(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,14 +112,35 @@ def state_of(network: Network) -> list[Tensor]:
 
 
 @pytest.mark.usefixtures("few_programs")
+def test_what_a_graph_reads_and_writes_lives_as_long(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Freed, it would belong to others, and a replay would go on writing into it."""
+    if DEVICE == "cpu":
+        for name in ("CUDAGraph", "graph_pool_handle", "synchronize", "current_stream"):
+            monkeypatch.setattr(torch.cuda, name, lambda: None)
+        monkeypatch.setattr(torch.cuda, "graph", lambda graph, pool: nullcontext())
+        monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    made: list[weakref.ref] = []
+    build = frame.FusedFrame.__init__
+    monkeypatch.setattr(
+        frame.FusedFrame, "__init__", lambda self, network: (made.append(weakref.ref(self)), build(self, network))[1]
+    )
+    network = networks.network(tiny, PromptEncoder(tiny, 4), slots=1, positions=128, device=DEVICE)
+    with torch.no_grad():
+        network._capture()
+    gc.collect()
+    assert [each() is not None for each in made] == [True]
+
+
+@pytest.mark.usefixtures("few_programs")
 @pytest.mark.parametrize(("length", "chunk"), [(40, 128), (64, 128), (200, 500), (310, 50), (319, 128)])
 def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyPatch, length: int, chunk: int) -> None:
     """For a slot that is only known to the device, and padded: the same hidden state and frames, and no neighbour
     sees anything of it."""
-    monkeypatch.setattr(cuda_graphs, "Replay", Eager)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
+    if DEVICE == "cpu":
+        monkeypatch.setattr(cuda_graphs, "Replay", Eager)
+        monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     encoder = PromptEncoder(tiny, 4)
-    plain, padded = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS) for _ in range(2))
+    plain, padded = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS, device=DEVICE) for _ in range(2))
     padded._capture()
     padded._run_step = padded._step_of  # the step's kernels have tests of their own
     speak(plain, encoder.encode(Prompt("Said before.")).values)

@@ -60,7 +60,7 @@ class FusedFrame:
         self._first_slot = torch.zeros(1, dtype=torch.int64, device=n.device)
         self._codebooks = torch.arange(config.num_codebooks, device=n.device)
         slow = config.slow
-        part = (n.slots, slow.n_local_heads, SPLITS, _group(slow), triton.next_power_of_2(slow.head_dim))
+        part = (n.slots, slow.n_local_heads, SPLITS, _group(slow), _width(slow))
         self._parts = torch.zeros(part, device=n.device)
         self._weights = torch.zeros(*part[:3], 2, part[3], device=n.device)
         self._arrived = torch.zeros(part[:2], dtype=torch.int32, device=n.device)
@@ -128,7 +128,7 @@ class FusedFrame:
             room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
             self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
             H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
-            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=triton.next_power_of_2(c.head_dim),
+            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=_width(c),
         )  # fmt: skip
         self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
         self._linear(layer.w13, x, room.gated[:all_rows], norm=(layer.ffn_norm, squares), gate=True)
@@ -146,7 +146,7 @@ class FusedFrame:
         squares: Tensor | None = None,
     ) -> None:
         """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
-        rows, tile = len(x), _tile(*x.shape)
+        rows, tile = len(x), _tile(*x.shape, x.itemsize)
         few = rows <= kernels.FEW.value
         outputs = len(linear.weight) // (2 if gate else 1)
         weight, of_x = norm or (None, None)
@@ -179,9 +179,13 @@ def _group(config: TransformerConfig) -> int:
     return triton.next_power_of_2(config.n_head // config.n_local_heads)
 
 
-def _tile(rows: int, inputs: int) -> dict[str, int]:
-    """How a product of so many rows is cut, measured on an H200."""
+def _width(config: TransformerConfig) -> int:
+    return max(16, triton.next_power_of_2(config.head_dim))  # Triton's products sum 16 at least
+
+
+def _tile(rows: int, inputs: int, itemsize: int) -> dict[str, int]:
+    """How a product of so many rows is cut, measured on an H200; it fits the shared memory of smaller GPUs too."""
     block = triton.next_power_of_2(rows)
     if rows <= kernels.FEW.value:
         return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else 4, "BLOCK_K": triton.next_power_of_2(inputs)}
-    return {"BLOCK_R": min(TILE_ROWS, max(8, block)), "BLOCK_N": BLOCK_N, "BLOCK_K": 256}
+    return {"BLOCK_R": min(TILE_ROWS, max(8, block)), "BLOCK_N": BLOCK_N, "BLOCK_K": 256 if itemsize == 2 else 64}

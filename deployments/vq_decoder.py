@@ -14,6 +14,7 @@ from deployments.batcher import Batcher
 from deployments.replica import check_codec, dtype_of, prepare
 from deployments.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
 from deployments.telemetry import Telemetry
+from models.buckets import doublings
 from models.checkpoint import Checkpoint
 from models.memory import release
 from models.text_to_semantic.blocks import ramp
@@ -91,10 +92,13 @@ class VQDecoder:
 
 
 def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
-    """A network that has decoded every size of block."""
+    """A network that has decoded every shape of batch that it will meet."""
     stage = plan.stages["vq_decoder"]
     tensors = source.codec_tensors("decoder")
     network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
     release(tensors)
-    network.warm_up(ramp(plan.first_block, plan.block))
+    if stage.device == "cpu":
+        network.warm_up(ramp(plan.first_block, plan.block))
+    else:
+        network.warm_up(doublings(plan.first_block, plan.block), doublings(1, stage.slots))
     return network

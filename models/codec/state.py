@@ -42,12 +42,15 @@ class Contexts:
 class Step:
     """One forward call: which rows of the tails it continues, and at which frame each of those streams stands.
 
-    `rows` is a slice or an int64 tensor of stream numbers; `positions` is int64 (batch,), frames already seen.
+    `rows` is a slice or an int64 tensor of stream numbers; `positions` is int64 (batch,), frames already seen. Streams
+    of different `lengths`, int64 (batch,), are padded to `frames`: what comes after its length, a stream forgets.
     """
 
     tails: list[Tensor]
     rows: slice | Tensor
     positions: Tensor
+    lengths: Tensor | None = None
+    frames: int = 0
 
     def streams(self) -> list[Step]:
         """A step for each stream alone."""
@@ -67,7 +70,13 @@ class Step:
     def keep(self, index: int, buffer: Tensor) -> None:
         """Remember the last rows of a filled buffer."""
         tail = self.tails[index]
-        tail[self.rows] = buffer[:, buffer.shape[1] - tail.shape[1] :]
+        kept = tail.shape[1]
+        if self.lengths is None:
+            tail[self.rows] = buffer[:, buffer.shape[1] - kept :]
+            return
+        rate = (buffer.shape[1] - kept) // self.frames  # rows of a frame
+        last = self.lengths[:, None] * rate + torch.arange(kept, device=buffer.device)
+        tail[self.rows] = buffer[torch.arange(len(buffer), device=buffer.device)[:, None], last]
 
     def prepend(self, index: int, new: Tensor) -> Tensor:
         """The tail followed by `new` (batch, n, channels); its last rows are remembered."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from models.buckets import at_least, doublings
 
 CONTEXTS = (256, 512, 1024)  # buckets of a prompt's cached positions below all of them
 
@@ -44,7 +46,7 @@ class StepGraphs:
 
     def __init__(self, step: Callable[[int], Tensor], slots: int) -> None:
         """step(rows) gives the next frames of the first `rows` slots. No slot is active."""
-        self._rows = row_buckets(slots)
+        self._rows = doublings(1, slots)
         pool = torch.cuda.graph_pool_handle()
         # The largest first: the pool need not grow for the others.
         self._graphs = {rows: Replay(partial(step, rows), (), pool) for rows in reversed(self._rows)}
@@ -96,15 +98,5 @@ class PromptGraphs:
         return self._first_frame(torch.tensor([slot]), hidden)
 
 
-def row_buckets(slots: int) -> list[int]:
-    """Powers of two below `slots`, and `slots`."""
-    return [1 << i for i in range((slots - 1).bit_length())] + [slots]
-
-
 def context_buckets(positions: int) -> list[int]:
     return [context for context in CONTEXTS if context < positions] + [positions]
-
-
-def at_least(value: int, buckets: Sequence[int]) -> int:
-    """The smallest bucket that holds `value`."""
-    return next(bucket for bucket in buckets if bucket >= value)

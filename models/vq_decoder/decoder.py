@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models import cuda
+from models.buckets import at_least
 from models.codec.layers import Builder, CausalConv, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
@@ -36,6 +37,9 @@ class Stream:
 class VQDecoder:
     """Decodes up to `max_streams` utterances side by side; their state is allocated once, whatever their length.
 
+    An accelerator chooses its kernels anew for every shape that it meets, which takes far longer than to run them:
+    there blocks of all lengths run as one batch, padded to the shapes of `warm_up`.
+
     `tensors` is the decoder half of a codec checkpoint (`Checkpoint.codec_tensors("decoder")`). Not thread-safe.
     """
 
@@ -54,13 +58,15 @@ class VQDecoder:
         builder = Builder(tensors, self._device, dtype)
         self._read_codebooks(builder)
         self._layers = _network(builder, config)
-        self._tails = builder.contexts.allocate(max_streams)
+        self._pads = self._device.type != "cpu"
+        self._shapes: tuple[Sequence[int], Sequence[int]] = ((), ())
+        self._tails = builder.contexts.allocate(max_streams + self._pads)  # one more, for the streams of padding
         self._free = list(range(max_streams))[::-1]
 
     @property
     def state_bytes(self) -> int:
         """Memory of one stream's state."""
-        return sum(tail.nbytes for tail in self._tails) // self.max_streams
+        return sum(tail[0].nbytes for tail in self._tails)
 
     @torch.inference_mode()
     def open(self) -> Stream:
@@ -76,26 +82,49 @@ class VQDecoder:
     def decode(self, blocks: Sequence[tuple[Stream, np.ndarray]]) -> list[np.ndarray]:
         """Continue each stream by its codes (num_codebooks, n); returns PCM (n * frame_length,) float32 for each.
 
-        Blocks of equal n run as one batch. Codes beyond a codebook are clamped into it, as upstream does.
+        Codes beyond a codebook are clamped into it, as upstream does.
         Raises ValueError for a closed stream, a stream given twice, or codes of another shape.
         """
         self._check(blocks)
+        pcm = [np.zeros(0, np.float32)] * len(blocks)
+        if self._pads:
+            spoken = [i for i, (_, codes) in enumerate(blocks) if codes.shape[1]]
+            for i, samples in zip(spoken, self._padded([blocks[i] for i in spoken]), strict=True):
+                pcm[i] = samples
+            return pcm
         by_length: dict[int, list[int]] = {}
         for i, (_, codes) in enumerate(blocks):
             by_length.setdefault(codes.shape[1], []).append(i)
-        pcm = [np.zeros(0, np.float32)] * len(blocks)
-        waiting = [
-            (members, self._forward([blocks[i][0] for i in members], np.stack([blocks[i][1] for i in members])))
-            for length, members in by_length.items()
-            if length
-        ]
-        for members, audio in waiting:  # only here does the host wait for a GPU
-            for i, samples in zip(members, audio.cpu().numpy(), strict=True):
-                pcm[i] = samples
+        for length, members in by_length.items():
+            if length:
+                streams = [blocks[i][0] for i in members]
+                audio = self._forward(np.stack([blocks[i][1] for i in members]), self._step(streams))
+                for i, samples in zip(members, audio.numpy(), strict=True):
+                    pcm[i] = samples
+                    blocks[i][0].position += length
         return pcm
 
+    def _padded(self, blocks: Sequence[tuple[Stream, np.ndarray]]) -> list[np.ndarray]:
+        """As `decode`, for blocks of at least a frame each."""
+        if not blocks:
+            return []
+        lengths = [codes.shape[1] for _, codes in blocks]
+        frames, width = at_least(max(lengths), self._shapes[0]), at_least(len(blocks), self._shapes[1])
+        codes = np.zeros((width, self.config.num_codebooks, frames), np.int16)
+        numbers = np.zeros((3, width), np.int64)  # of each stream: its row, position and length
+        numbers[0] = self.max_streams
+        for i, (stream, new) in enumerate(blocks):
+            codes[i, :, : lengths[i]] = new
+            numbers[:, i] = stream.row, stream.position, lengths[i]
+            stream.position += lengths[i]
+        rows, positions, true = self._send(numbers)
+        audio = self._forward(codes, Step(self._tails, rows, positions, true, frames)).cpu().numpy()
+        return [audio[i, : length * self.config.frame_length] for i, length in enumerate(lengths)]
+
     def warm_up(self, block_sizes: Sequence[int], batch_sizes: Sequence[int] = (1,)) -> None:
-        """Decode once at each size, so that kernels are made and memory is claimed before the first request."""
+        """Decode once at each size, so that kernels are made and memory is claimed before the first request. On an
+        accelerator, later calls are padded to these sizes, where they are not larger."""
+        self._shapes = tuple(block_sizes), tuple(batch_sizes)
         for streams in batch_sizes:
             opened = [self.open() for _ in range(streams)]
             for size in block_sizes:
@@ -126,21 +155,19 @@ class VQDecoder:
         bias = sum(builder.tensors[name + "out_proj.bias"] for name in names)
         self._project = builder.linear(weight, bias)
 
-    def _forward(self, streams: list[Stream], codes: np.ndarray) -> Tensor:
+    def _step(self, streams: list[Stream]) -> Step:
+        rows: slice | Tensor = slice(streams[0].row, streams[0].row + 1)
+        if len(streams) > 1:
+            rows = self._send(np.array([stream.row for stream in streams]))
+        return Step(self._tails, rows, self._send(np.array([stream.position for stream in streams])))
+
+    def _forward(self, codes: np.ndarray, step: Step) -> Tensor:
         """codes (batch, num_codebooks, n) -> PCM (batch, n * frame_length) float32 on the device."""
         indices = np.clip(codes.astype(np.int64), 0, self._last) + self._offsets
-        step = Step(self._tails, self._rows(streams), self._send(np.array([stream.position for stream in streams])))
         x = self._project(F.embedding(self._send(indices.swapaxes(1, 2)), self._codebooks).flatten(2))
         for layer in self._layers:
             x = layer(x, step)
-        for stream in streams:
-            stream.position += codes.shape[2]
         return x.squeeze(2).tanh()
-
-    def _rows(self, streams: list[Stream]) -> slice | Tensor:
-        if len(streams) == 1:
-            return slice(streams[0].row, streams[0].row + 1)
-        return self._send(np.array([stream.row for stream in streams]))
 
     def _send(self, values: np.ndarray) -> Tensor:
         held = torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))

@@ -17,8 +17,9 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor.utils import run_and_get_code
 
+from models.buckets import at_least, doublings
 from models.text_to_semantic import cuda_graphs
-from models.text_to_semantic.cuda_graphs import at_least, context_buckets, row_buckets
+from models.text_to_semantic.cuda_graphs import context_buckets
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.transformer import Cache
@@ -32,8 +33,9 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 @pytest.mark.parametrize(("slots", "buckets"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
 def test_buckets_of_rows(slots: int, buckets: list[int]) -> None:
-    assert row_buckets(slots) == buckets
+    assert doublings(1, slots) == buckets
     assert all(rows <= at_least(rows, buckets) < 2 * rows for rows in range(1, slots + 1))
+    assert at_least(slots + 1, buckets) == slots + 1
 
 
 def test_buckets_of_context() -> None:

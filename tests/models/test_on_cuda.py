@@ -5,6 +5,7 @@ A tensor left on the CPU fails here, and so does whatever makes the host wait fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,8 @@ def test_blocks_are_decoded_on_the_gpu(tiny: Path, no_data: None) -> None:
     streams = [decoder.open() for _ in range(3)]
     for chosen in (streams[:1], streams):
         with Waits() as waits:
-            audio = decoder._forward(chosen, np.zeros((len(chosen), config.num_codebooks, 5), np.int16))
+            step = replace(decoder._step(chosen), lengths=torch.full((len(chosen),), 4, device="cuda"), frames=5)
+            audio = decoder._forward(np.zeros((len(chosen), config.num_codebooks, 5), np.int16), step)
         assert not waits.found
         assert (audio.device.type, *audio.shape) == ("cuda", len(chosen), 5 * config.frame_length)
 

@@ -74,6 +74,33 @@ def test_no_frames_give_no_samples(decoder: VQDecoder) -> None:
     assert decoder.decode([]) == []
 
 
+def test_blocks_of_all_lengths_run_padded_as_one_batch(checkpoint: Checkpoint) -> None:
+    """As on an accelerator: the same audio as each stream alone, in calls of few shapes."""
+    options = checkpoint.codec_config, checkpoint.codec_tensors("decoder"), "cpu", torch.float32
+    plain, padded = (VQDecoder(*options, max_streams=3) for _ in range(2))
+    padded._pads = padded._layers[-1]._whole = True
+    padded._tails = [torch.cat([tail, tail[:1]]) for tail in padded._tails]
+    padded.warm_up([4, 8], [1, 2, 3])
+    shapes = set()
+    forward = padded._forward
+    padded._forward = lambda codes, step: (shapes.add(codes.shape), forward(codes, step))[1]
+    codes = [frames(plain, 30, seed) for seed in range(3)]
+    ends = [[3, 7, 12, 30], [8, 8, 15], [1, 2, 10, 11, 12]]
+    streams, done = [padded.open() for _ in range(3)], [0, 0, 0]
+    heard: list[list[np.ndarray]] = [[], [], []]
+    for turn in range(5):
+        taking = [i for i in range(3) if turn < len(ends[i])]
+        blocks = [(streams[i], codes[i][:, done[i] : ends[i][turn]]) for i in taking]
+        for i, pcm in zip(taking, padded.decode(blocks), strict=True):
+            heard[i].append(pcm)
+            done[i] = ends[i][turn]
+    assert {shape[::2] for shape in shapes} == {(3, 8), (2, 4), (2, 18), (1, 4)}
+    for i, stream in enumerate(streams):
+        assert stream.position == done[i]
+        expected = plain.decode([(plain.open(), codes[i][:, : done[i]])])[0]
+        np.testing.assert_allclose(np.concatenate(heard[i]), expected, atol=1e-5)
+
+
 def test_codes_beyond_a_codebook_sound_like_its_last(decoder: VQDecoder) -> None:
     codes = frames(decoder, 4)
     beyond, last = codes.copy(), codes.copy()

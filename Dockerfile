@@ -8,7 +8,7 @@
 ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 
-# The compiler stays: the kernels are made for the CPU that the container starts on, and torch.compile needs one too.
+# The compiler stays: the kernels are made for the CPU that the container starts on, and Triton needs one too.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends make g++ \
     && { python3 -c 'import ensurepip' || apt-get install -y --no-install-recommends python3-venv python3-dev; } \
@@ -27,7 +27,7 @@ RUN make project && install -d -o shoal voices logs
 USER 10001
 # 8265 is Ray's dashboard, for a node that starts with `ray start --head --dashboard-host 0.0.0.0`.
 EXPOSE 8000 8265
-# The first start on a GPU compiles for minutes; whatever answers sooner ends the period.
+# The first start on a GPU compiles for a minute or two; whatever answers sooner ends the period.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=600s \
     CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8000/health', timeout=9)"]
 # `serve run` ends in order on Ctrl-C's signal only.

@@ -23,7 +23,7 @@ serve: install
 	@$(RUN) -c "import socket; socket.create_server(('', $(PORT)))" 2> /dev/null || { \
 	echo "Port $(PORT) is taken (or none): choose another, for example make serve PORT=8001" >&2; exit 1; }
 	@sed 's/^\( *port:\) *[0-9]*/\1 $(PORT)/' serve_config.yaml > $(VENV)/serve_config.yaml
-	@echo "Starting on http://localhost:$(PORT): about half a minute, the first time on an NVIDIA GPU some minutes. Ctrl-C stops it."
+	@echo "Starting on http://localhost:$(PORT): about half a minute, the first time on an NVIDIA GPU a minute or two. Ctrl-C stops it."
 	@(while sleep 1 && kill -0 $$$$; do curl -fso /dev/null http://localhost:$(PORT)/health && echo "Shoal is ready. Try: \
 	curl http://localhost:$(PORT)/v1/tts -H 'content-type: application/json' -d '{\"text\": \"Hello.\"}' -o hello.wav" && break; \
 	done 2> /dev/null) & ulimit -Sn $$(ulimit -Hn) 2> /dev/null; exec $(VENV)/bin/serve run --address "$${RAY_ADDRESS:-local}" $(VENV)/serve_config.yaml

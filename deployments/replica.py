@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-from cluster import affinity, hardware
+from cluster import affinity
 from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
 from models.types import OtherCodec
-
-COMPILERS = 8  # processes at most: replicas on several GPUs may start at once
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -22,15 +18,6 @@ def prepare(plan: StagePlan) -> None:
     affinity.keep_to(plan.cores)
     torch.set_num_threads(plan.threads)
     torch.set_grad_enabled(False)
-    if plan.device == "cuda":  # torch reads it when it first compiles
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(_compilers()))
-
-
-def _compilers() -> int:
-    """Processes in which a replica compiles: Inductor would start one for each CPU that it sees, up to 32, whatever
-    a container may use of them. Not `num_cpus`, which is what it takes to feed a GPU, once all is compiled."""
-    quota = hardware.cgroup_limits().cpus or COMPILERS
-    return max(1, min(COMPILERS, len(affinity.usable()), int(quota)))
 
 
 def environment(plan: StagePlan) -> dict[str, str]:

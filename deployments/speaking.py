@@ -16,7 +16,8 @@ from deployments.stats import Origin, RequestStats, SegmentStats
 from models.fish_speech import joining
 from models.types import Busy, Gone, Prompt
 
-# Seconds in which a replica starts and takes a request: on an H200 with 16 CPUs it compiles for 144 s the first time.
+# Seconds in which a replica starts and takes a request: beside an H200 it compiles for 34 s the first time, and other
+# machines have slower CPUs.
 STARTED_WITHIN = 300.0
 
 

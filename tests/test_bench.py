@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from models.checkpoint import Checkpoint
-from tests.bench import codec, gpu, poisson, serving, t2s
+from tests.bench import codec, gpu, gpu_graph, poisson, serving, t2s
 from tests.bench.__main__ import ROWS, run
 from tests.bench.isolate import Bench
 from tests.bench.listening import VOICES, over_http
@@ -38,7 +38,7 @@ def test_every_row_without_ray_measures_its_lines(tiny: Path, short: None) -> No
     for each in entries:
         assert each.keys() >= KEYS
         assert each["skipped"] or each["ours"] > 0
-        assert each["row"] in ("gpu", "quality") or each["upstream"] > 0 and each["ratio"] > 0
+        assert each["skipped"] or each["row"] == "quality" or each["upstream"] > 0 and each["ratio"] > 0
     table = markdown(entries, "note").splitlines()
     assert [row.split(" | ")[0].removeprefix("| ") for row in table[2:-2]] == [each["what"] for each in entries]
 
@@ -71,13 +71,15 @@ def test_listening_to_the_graph(voices: str, tiny: Path, tmp_path: Path) -> None
     config = Checkpoint(tiny).codec_config
     rate = config.sample_rate
 
-    async def listen() -> tuple[dict, dict, dict]:
+    async def listen() -> tuple[dict, dict, dict, dict]:
         async with serving.client(voices) as http:
             compared = await serving.compare(voices, over_http(http), rate, repeats=1)
         grown = await serving.growth(voices, config, frames=20, requests=4)
-        return compared, grown, await poisson.rising(voices, rate, limit=2)
+        rising = await poisson.rising(voices, rate, limit=2)
+        return compared, grown, rising, await gpu_graph.listen(voices, rate, 1, streams=3, arrivals=2)
 
-    compared, grown, rising = asyncio.run(listen())
+    compared, grown, rising, on_gpu = asyncio.run(listen())
+    assert on_gpu["many"] > 0 and on_gpu["first_s"] > 0 and len(on_gpu["poisson"]["rates"]) == len(poisson.LOADS)
     assert all(len(times) == 2 and min(times) > 0 for times in compared["first_s"].values())
     assert grown["replicas"].keys() >= serving.DEPLOYMENTS.keys()
     assert all(0.05 < replica["rss"] < 4 for replica in grown["replicas"].values())

@@ -40,24 +40,26 @@ def gpu_graph(bench: Bench) -> list[Figure]:
     ]
 
 
-def over_the_graph(checkpoint: str, threads: int, repeats: int, device: str = "cuda") -> dict[str, Any]:
-    """One request after the other, `STREAMS` at once, and Poisson arrivals."""
+def over_the_graph(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+    with graph(checkpoint, threads, "cuda") as (address, config):
+        return asyncio.run(listen(address, config.sample_rate, repeats))
 
-    async def listen(address: str, rate: int) -> dict[str, Any]:
-        async with client(address) as http:
-            speak, health = over_http(http), (await http.get("/health")).json()
-            await warm_up(speak, rate)
-            alone = [await hear(speak, rate, 100 + i, UTTERANCE) for i in range(2 * repeats)]
-            many = [await throughput(speak, rate, 1000 * (i + 1), STREAMS, UTTERANCE) for i in range(repeats)]
-        return {
-            "health": health,
-            "first_s": median(each.first for each in alone),
-            "rtf": median(each.rtf for each in alone),
-            "runs": [{"first_s": each.first, "total_s": each.total, "audio_s": each.audio} for each in alone],
-            "many": median(many),
-            "many_runs": many,
-            "poisson": await poisson.rising(address, rate, ARRIVALS, STREAMS),
-        }
 
-    with graph(checkpoint, threads, device) as (address, config):
-        return asyncio.run(listen(address, config.sample_rate))
+async def listen(
+    address: str, rate: int, repeats: int, streams: int = STREAMS, arrivals: int = ARRIVALS
+) -> dict[str, Any]:
+    """One request after the other, `streams` at once, and Poisson arrivals."""
+    async with client(address) as http:
+        speak, health = over_http(http), (await http.get("/health")).json()
+        await warm_up(speak, rate)
+        alone = [await hear(speak, rate, 100 + i, UTTERANCE) for i in range(2 * repeats)]
+        many = [await throughput(speak, rate, 1000 * (i + 1), streams, UTTERANCE) for i in range(repeats)]
+    return {
+        "health": health,
+        "first_s": median(each.first for each in alone),
+        "rtf": median(each.rtf for each in alone),
+        "runs": [{"first_s": each.first, "total_s": each.total, "audio_s": each.audio} for each in alone],
+        "many": median(many),
+        "many_runs": many,
+        "poisson": await poisson.rising(address, rate, arrivals, streams),
+    }

@@ -1,11 +1,8 @@
-"""What a replica does before it loads a network, and says where it cannot compile one."""
+"""What a replica says where it cannot compile a network."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -13,41 +10,6 @@ import torch
 
 from deployments.text_to_semantic import TextToSemantic
 from models.text_to_semantic import load
-
-COMPILERS = """
-import os
-from types import SimpleNamespace
-from cluster import affinity, hardware
-from cluster.probe import Limits
-from deployments import text_to_semantic
-affinity.usable = lambda: range({cpus})
-hardware.cgroup_limits = lambda: Limits(cpus={quota})
-text_to_semantic.prepare(SimpleNamespace(cores="all", threads=1, device="{device}"))
-from torch._inductor import config
-print(config.compile_threads)
-"""
-
-
-@pytest.mark.parametrize(
-    ("device", "cpus", "quota", "asked", "found"),
-    [
-        ("cuda", 16, None, None, "8"),
-        ("cuda", 4, None, None, "4"),
-        ("cuda", 16, 2.5, None, "2"),
-        ("cuda", 16, 0.5, None, "1"),
-        ("cuda", 16, 2.5, "5", "5"),
-        ("cpu", 16, None, None, str(min(32, len(os.sched_getaffinity(0))))),
-    ],
-)
-def test_a_replica_compiles_in_no_more_processes_than_it_has_cpus(
-    device: str, cpus: int, quota: float | None, asked: str | None, found: str
-) -> None:
-    """In a process of its own, as torch reads the variable once: nothing that a replica imports may do so before."""
-    environment = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_COMPILE_THREADS"}
-    environment |= {"TORCHINDUCTOR_COMPILE_THREADS": asked} if asked else {}
-    code = COMPILERS.format(device=device, cpus=cpus, quota=quota)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.stdout.split()[-1:] == [found], done.stderr
 
 
 @pytest.mark.parametrize(("device", "headers", "named"), [("cuda", "/nowhere", True), ("cpu", "/nowhere", False)])

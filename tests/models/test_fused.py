@@ -19,6 +19,7 @@ from tests.models.fused import few_programs, frame  # noqa: F401
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 POSITIONS = 320
+TILE = frame._tile  # as it is where programs are many
 
 pytestmark = pytest.mark.usefixtures("few_programs")
 
@@ -55,6 +56,12 @@ def test_the_kernels_draw_the_networks_frames(tiny: Path, slots: list[int]) -> N
         for fused in (False, True)
     ]
     assert speaks[1] == speaks[0]
+
+
+@pytest.mark.parametrize("inputs", [256, 1024, 3072, 9728])
+def test_a_program_of_few_rows_has_registers_for_its_weights(inputs: int) -> None:
+    tile = TILE(1, inputs, 2)
+    assert tile["BLOCK_K"] >= inputs and tile["BLOCK_N"] * tile["BLOCK_K"] <= 16384
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8"])

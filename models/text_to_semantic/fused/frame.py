@@ -17,8 +17,7 @@ from models.text_to_semantic.transformer import Block, Cache
 if TYPE_CHECKING:
     from models.text_to_semantic.network import Network
 
-FEW = 16  # rows; fewer leave multiprocessors idle, unless several share the cached positions of a row
-SPLITS = 4  # of the cached positions
+SPLITS, SPLIT_BELOW = 4, 16  # of a row's cached positions, for batches of fewer rows than there is room for on a GPU
 POSITIONS = 64  # cached ones that a program reads at a time
 TILE_ROWS = 64  # rows of a batch in one tile of a product
 BLOCK_N = 16  # outputs of a product of more than one row that a program has
@@ -122,7 +121,7 @@ class FusedFrame:
         c, all_rows = layer.config, rows * new
         x, squares = room.x[:all_rows], room.squares(all_rows)
         self._linear(layer.wqkv, x, room.qkv[:all_rows], norm=(layer.attention_norm, squares))
-        splits = SPLITS if room is self._slow and rows < FEW else 1
+        splits = SPLITS if room is self._slow and rows < SPLIT_BELOW else 1
         q_norm, k_norm = layer.qk_norm or (None, None)
         kernels.attend[(rows, c.n_local_heads, splits)](
             room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
@@ -187,5 +186,7 @@ def _tile(rows: int, inputs: int, itemsize: int) -> dict[str, int]:
     """How a product of so many rows is cut, measured on an H200; it fits the shared memory of smaller GPUs too."""
     block = triton.next_power_of_2(rows)
     if rows <= kernels.FEW.value:
-        return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else 4, "BLOCK_K": triton.next_power_of_2(inputs)}
+        whole = triton.next_power_of_2(inputs)
+        # In a program's registers at once: 8,192 weights or so, of the widest checkpoints as well.
+        return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else max(1, min(4, 16384 // whole)), "BLOCK_K": whole}
     return {"BLOCK_R": min(TILE_ROWS, max(8, block)), "BLOCK_N": BLOCK_N, "BLOCK_K": 256 if itemsize == 2 else 64}

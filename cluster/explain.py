@@ -46,7 +46,7 @@ def compiles(stage: str, choice: Choice, hosts: Sequence[HardwareProfile], tier:
     if any(gpu.compute_capability < (7, 0) for machine in hosts for gpu in machine.gpus):
         return False, "Triton needs compute capability 7.0"
     if stage not in tier.compile:
-        return False, "the codec is a few large convolutions, of changing lengths"
+        return False, "the codec is a few large convolutions"
     return True, "NVIDIA GPU with Triton"
 
 

@@ -190,6 +190,8 @@ class Network:
     def _capture(self) -> None:
         from models.text_to_semantic.fused.frame import FusedFrame  # Triton is there where a GPU is
 
+        if self._upstream_penalty:
+            raise ValueError("upstream_penalty is the eager step's")
         frame = FusedFrame(self)
         steps = StepGraphs(frame.step, self.slots)
         hidden = torch.zeros(1, 1, self.config.slow.dim, dtype=self.dtype, device=self.device)

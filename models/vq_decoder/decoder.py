@@ -58,7 +58,7 @@ class VQDecoder:
         builder = Builder(tensors, self._device, dtype)
         self._read_codebooks(builder)
         self._layers = _network(builder, config)
-        self._pads = self._device.type != "cpu"
+        self._pads = chooses_by_shape(self._device)
         self._shapes: tuple[Sequence[int], Sequence[int]] = ((), ())
         self._tails = builder.contexts.allocate(max_streams + self._pads)  # one more, for the streams of padding
         self._free = list(range(max_streams))[::-1]
@@ -110,24 +110,26 @@ class VQDecoder:
             return []
         lengths = [codes.shape[1] for _, codes in blocks]
         frames, width = at_least(max(lengths), self._shapes[0]), at_least(len(blocks), self._shapes[1])
-        codes = np.zeros((width, self.config.num_codebooks, frames), np.int16)
+        codes = np.zeros((width, self.config.num_codebooks, frames), np.int64)
         numbers = np.zeros((3, width), np.int64)  # of each stream: its row, position and length
         numbers[0] = self.max_streams
         for i, (stream, new) in enumerate(blocks):
             codes[i, :, : lengths[i]] = new
             numbers[:, i] = stream.row, stream.position, lengths[i]
-            stream.position += lengths[i]
         rows, positions, true = self._send(numbers)
         audio = self._forward(codes, Step(self._tails, rows, positions, true, frames)).cpu().numpy()
+        for (stream, _), length in zip(blocks, lengths, strict=True):
+            stream.position += length
         return [audio[i, : length * self.config.frame_length] for i, length in enumerate(lengths)]
 
     def warm_up(self, block_sizes: Sequence[int], batch_sizes: Sequence[int] = (1,)) -> None:
         """Decode once at each size, so that kernels are made and memory is claimed before the first request. On an
         accelerator, later calls are padded to these sizes, where they are not larger."""
-        self._shapes = tuple(block_sizes), tuple(batch_sizes)
-        for streams in batch_sizes:
+        self._shapes = sorted(block_sizes), sorted(batch_sizes)
+        # The largest first: what it took of a GPU's memory, the others take again.
+        for streams in reversed(self._shapes[1]):
             opened = [self.open() for _ in range(streams)]
-            for size in block_sizes:
+            for size in reversed(self._shapes[0]):
                 codes = np.zeros((self.config.num_codebooks, size), np.int16)
                 self.decode([(stream, codes) for stream in opened])
             for stream in opened:
@@ -172,6 +174,11 @@ class VQDecoder:
     def _send(self, values: np.ndarray) -> Tensor:
         held = torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
         return held.to(self._device, non_blocking=self._device.type == "cuda")  # MPS would read it when it is gone
+
+
+def chooses_by_shape(device: torch.device) -> bool:
+    """Whether every new shape of a batch costs time: on a CPU, layers see to it themselves."""
+    return device.type != "cpu"
 
 
 def _network(builder: Builder, config: CodecConfig) -> list[Layer]:

@@ -1,4 +1,4 @@
-"""Text-to-semantic on an NVIDIA GPU: the decode step compiled and replayed as CUDA graphs, as the plan has it."""
+"""Text-to-semantic on an NVIDIA GPU: frames by our kernels, replayed as CUDA graphs, as the plan has it."""
 
 from __future__ import annotations
 

@@ -64,11 +64,16 @@ def test_a_program_of_few_rows_has_registers_for_its_weights(inputs: int) -> Non
     assert tile["BLOCK_K"] >= inputs and tile["BLOCK_N"] * tile["BLOCK_K"] <= 16384
 
 
-@pytest.mark.parametrize("quantization", ["none", "int8"])
-def test_other_shapes_of_checkpoint(tmp_path: Path, quantization: Quantization) -> None:
-    """No power of two, biases, other widths of the two transformers and so a projection between them."""
+@pytest.mark.parametrize(("quantization", "slots"), [("none", [0, 3]), ("int8", [0, 5])])
+def test_other_shapes_of_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Quantization, slots: list[int]
+) -> None:
+    """No power of two, biases, other widths of the two transformers and so a projection between them; six rows as many
+    are run, in several tiles and without parts of the cached positions."""
+    monkeypatch.setattr(frame, "SPLIT_BELOW", 5)
+    monkeypatch.setattr(frame, "TILE_ROWS", 8)
     model = replace(
-        TINY.language_model, dim=48, n_head=3, n_local_heads=1, head_dim=24, intermediate_size=72, fast_dim=40,
+        TINY.language_model, dim=96, n_head=3, n_local_heads=1, head_dim=24, intermediate_size=72, fast_dim=80,
         fast_n_head=5, fast_n_local_heads=5, fast_head_dim=8, fast_intermediate_size=56, fast_attention_qk_norm=True,
         attention_qkv_bias=True, attention_o_bias=True, attention_qk_norm=False, scale_codebook_embeddings=False,
     )  # fmt: skip
@@ -80,7 +85,7 @@ def test_other_shapes_of_checkpoint(tmp_path: Path, quantization: Quantization) 
         network = networks.network(tmp_path, encoder, slots=6, positions=POSITIONS, device=DEVICE)
         if quantization == "int8":
             widen(network)
-        speaks.append(speak(network, prompt, fused, [0, 5], steps=1))
+        speaks.append(speak(network, prompt, fused, slots, steps=1))
     assert speaks[1] == speaks[0]
 
 

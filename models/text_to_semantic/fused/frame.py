@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from models.text_to_semantic.network import Network
 
 SPLITS, SPLIT_BELOW = 4, 16  # of a row's cached positions, for batches of fewer rows than there is room for on a GPU
-POSITIONS = 64  # cached ones that a program reads at a time
+POSITIONS = 64  # cached ones that a program reads at a time, of 256 bytes each
 TILE_ROWS = 64  # rows of a batch in one tile of a product
 BLOCK_N = 16  # outputs of a product of more than one row that a program has
 
@@ -92,7 +92,7 @@ class FusedFrame:
         hidden = self._slow.x[:rows]
         self._linear(n._head, hidden, self._logits[:rows], norm=(n._norm, self._slow.squares(rows)))
         if n._project:
-            self._linear(n._project, hidden, fast.x[: 2 * rows : 2], squares=fast.squares(2 * rows)[::2])
+            self._linear(n._project, hidden, fast.x[: 2 * rows : 2])
         self._draw(slot, rows, 0, advance)
         for codebook in range(1, n.config.num_codebooks):
             new = 2 if codebook == 1 else 1  # the hidden state and the first code are both known
@@ -127,7 +127,7 @@ class FusedFrame:
             room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
             self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
             H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
-            BLOCK=POSITIONS, GROUP=_group(c), WIDTH=_width(c),
+            BLOCK=POSITIONS if x.itemsize * _width(c) <= 256 else POSITIONS // 2, GROUP=_group(c), WIDTH=_width(c),
         )  # fmt: skip
         self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
         self._linear(layer.w13, x, room.gated[:all_rows], norm=(layer.ffn_norm, squares), gate=True)

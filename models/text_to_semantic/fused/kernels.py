@@ -1,8 +1,8 @@
 """The Triton kernels of a frame. They round where `Network`'s torch operations round, so that frames are the same.
 
 Shapes: R rows, of which row r is slot `first_slot` + r; D model dim, H query heads, G key/value heads, E head dim. Rows
-of activations come with `squares` (R, parts) fp32 for the next norm: the sums of their squares, by whose tile
-wrote them.
+of activations come with `squares` (R, parts) fp32 for the next norm: the sums of their squares by tile of their writer;
+of FEW rows, nobody asks for them.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def draw(
 ):  # fmt: skip
     """Draw a code for each row from logits (R, candidates), as `sampling.draw`; into drawn (R, 1 + C) and, where the
     slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
-    (R, 2, D) behind hidden (R, D) for the FIRST codebook. The LAST one ends the step.
+    (R, 2, D) behind hidden for the FIRST codebook: COPY it from (R, D), or it is there. The LAST one ends the step.
 
     Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it
     inside top_p; else it is out, with all behind it.
@@ -253,9 +253,9 @@ def draw(
         to = row
         if FIRST:
             to = 2 * row + 1
-            if COPY:
-                x = tl.load(hidden + row * D + d, d < D, 0.0)
-                _store_row(x, fast + 2 * row * D, fast_squares + 2 * row * PARTS, d, D, PARTS)
+            source = hidden + row * D if COPY else fast + 2 * row * D
+            x = tl.load(source + d, d < D, 0.0)
+            _store_row(x, fast + 2 * row * D, fast_squares + 2 * row * PARTS, d, D, PARTS)
         x = tl.load(table + code * D + d, d < D, 0.0)
         _store_row(x, fast + to * D, fast_squares + to * PARTS, d, D, PARTS)
 

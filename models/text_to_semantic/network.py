@@ -18,7 +18,8 @@ from models import cuda
 from models.configs import LanguageModelConfig
 from models.text_to_semantic.cuda_graphs import PromptGraphs, StepGraphs
 from models.text_to_semantic.linear import Quantization, make_linear
-from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
+from models.text_to_semantic.sampling import SamplingRows, draw, exponential_noise
+from models.text_to_semantic.slots import SlotState
 from models.text_to_semantic.transfer import send
 from models.text_to_semantic.transformer import Block, Cache, Slots, rms_norm, rope_table
 from models.types import Sampling
@@ -68,7 +69,7 @@ class Network:
         self.end = config.codebook_size  # the head's last row
         self.dtype, self.device = dtype, torch.device(device)
         cuda.set_up(self.device)
-        self._quantization, self._upstream_penalty = quantization, upstream_penalty
+        self._quantization = quantization
         self._run_step = self._step_of
         self._prompts: PromptGraphs | None = None
         self.compiled = False
@@ -107,37 +108,18 @@ class Network:
         self._every_position = torch.arange(room, device=device)
         self._fast_mask = torch.ones(config.num_codebooks, config.num_codebooks, dtype=torch.bool, device=device).tril()
 
-        def state(*shape: int, dtype: torch.dtype = torch.int64, value: float = 0) -> Tensor:
-            return torch.full((slots, *shape), value, dtype=dtype, device=device)
-
-        self._frame = state(1 + config.num_codebooks)
-        self._position, self._step, self._seed = state(), state(), state()
-        self._active = state(dtype=torch.bool)
-        self._history = state(1 + config.num_codebooks, PENALTY_WINDOW, value=-1)
-        self._temperature = state(1, dtype=torch.float32, value=1)
-        self._top_p = state(1, dtype=torch.float32, value=1)
-        self._penalty = state(1, dtype=torch.float32, value=1)
+        self.state = SlotState(slots, 1 + config.num_codebooks, self.device, upstream_penalty)
 
     def reset(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for a new utterance."""
-        # By fill_: to assign a number to an element, the host waits until a GPU has done all that it was given.
-        self._active[slot].fill_(False)
-        self._step[slot].fill_(0)
-        self._position[slot].fill_(0)
-        self._seed[slot].fill_(sampling.seed)
-        self._temperature[slot] = sampling.temperature
-        self._top_p[slot] = sampling.top_p
-        self._penalty[slot] = sampling.repetition_penalty
-        # Upstream starts its window with zeros, which count as code 0 (and, as vocabulary id 0, as no semantic token).
-        self._history[slot] = 0 if self._upstream_penalty else -1
-        self._history[slot, 0] = -1
+        self.state.reset(slot, sampling)
 
     def release(self, slot: int) -> None:
         """An utterance is over. The cache keeps its memory: CUDA graphs hold its addresses."""
 
     def set_active(self, slot: int, active: bool) -> None:
         """A slot that is not active may lie in the range of a decode step, and keeps its state."""
-        self._active[slot].fill_(active)
+        self.state.active[slot].fill_(active)
 
     @torch.no_grad()
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
@@ -148,7 +130,7 @@ class Network:
         context = start + values.shape[1]
         positions = torch.arange(start, context, device=self.device)
         hidden = self._prefill_of(values, slice(slot, slot + 1), positions, context)
-        self._position[slot].fill_(context)
+        self.state.position[slot].fill_(context)
         return hidden[:, -1:]
 
     @torch.no_grad()
@@ -156,7 +138,7 @@ class Network:
         """The frame (1, 1 + num_codebooks) that follows a prompt whose last hidden state is given."""
         if self._prompts:
             return self._prompts.first_frame(slot, hidden)
-        self._active[slot].fill_(True)
+        self.state.active[slot].fill_(True)
         return self._sample(slice(slot, slot + 1), hidden)
 
     @torch.no_grad()
@@ -184,13 +166,13 @@ class Network:
         if self.device.type == "cuda":
             self._capture()
         else:
-            self._run_step = self._fused_by_torch()
+            self._run_step = self._compiled_by_torch()
         self.compiled = True
 
     def _capture(self) -> None:
         from models.text_to_semantic.fused.frame import FusedFrame  # Triton is there where a GPU is
 
-        if self._upstream_penalty:
+        if self.state.upstream_penalty:
             raise ValueError("upstream_penalty is the eager step's")
         frame = FusedFrame(self)
         steps = StepGraphs(frame.step, self.slots)
@@ -200,7 +182,7 @@ class Network:
         self._run_step = lambda rows, context: steps(rows)
         self.reset(0, Sampling())  # in which prompts were tried
 
-    def _fused_by_torch(self) -> Callable[[int, int], Tensor]:
+    def _compiled_by_torch(self) -> Callable[[int, int], Tensor]:
         step = torch.compile(self._step_of, fullgraph=True)
         # Its two arguments are symbolic from the start, or each would be only after a compilation that did without.
         # `dynamic=True` would make weights symbolic too, which takes five times as long to compile.
@@ -216,7 +198,7 @@ class Network:
         offsets = torch.arange(values.shape[1], device=self.device)
         positions = torch.where(offsets < length, start + offsets, self.positions)
         hidden = self._prefill_of(values, slot, positions, context)
-        self._position[slot] = start + length
+        self.state.position[slot] = start + length
         return hidden.index_select(1, length - 1)
 
     def _prefill_of(self, values: Tensor, slots: Slots, positions: Tensor, context: int) -> Tensor:
@@ -230,13 +212,13 @@ class Network:
 
     def _step_of(self, rows: int, context: int) -> Tensor:
         slots = slice(0, rows)
-        positions = self._position[slots, None]
-        frame = self._frame[slots]
+        positions = self.state.position[slots, None]
+        frame = self.state.frame[slots]
         # Not frame[:, 0]: after the end, which has no embedding, a step may still run.
         x = self._embed(frame[:, 1] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]
         mask = (self._every_position[:context] <= positions)[:, None, None]
         hidden = self._slow(x, slots, positions, context, mask)
-        self._position[slots] += self._active[slots]
+        self.state.position[slots] += self.state.active[slots]
         return self._sample(slots, hidden)
 
     def copy_prefix(self, slot: int, length: int) -> list[tuple[Tensor, Tensor]]:
@@ -248,7 +230,7 @@ class Network:
         for cache, (k, v) in zip(self._caches, prefix, strict=True):
             cache.k[slot, :, : k.shape[1]] = k
             cache.v[slot, :, : v.shape[1]] = v
-        self._position[slot].fill_(prefix[0][0].shape[1])
+        self.state.position[slot].fill_(prefix[0][0].shape[1])
 
     def _embed(self, tokens: Tensor, codes: Tensor, codes_at: Tensor | None) -> Tensor:
         """(N,) token ids and (N, num_codebooks) codes -> (N, D); `codes_at` None: every position holds codes."""
@@ -264,11 +246,11 @@ class Network:
             x = layer(x, rope, cache, slots, positions, context, mask)
         return x
 
-    def _sample(self, slots: Slots, hidden: Tensor) -> Tensor:
+    def _sample(self, slots: slice, hidden: Tensor) -> Tensor:
         """Draw the frame that follows hidden (B, 1, D), by the slow head and then the fast transformer."""
-        rows = SamplingRows(self._temperature[slots], self._top_p[slots], self._penalty[slots], self._seed[slots])
-        step = self._step[slots]
-        window = self._window(slots, step)
+        rows = self.state.sampling(slots)
+        step = self.state.step[slots]
+        window = self.state.window(slots, step)
         logits = self._head(rms_norm(hidden, self._norm, self.config.norm_eps))[:, 0].float()
         # A text that was accepted is spoken: an utterance may not end before its first frame.
         logits[:, self.end] = logits[:, self.end].masked_fill(step == 0, -torch.inf)
@@ -287,7 +269,7 @@ class Network:
             frame.append(code)
             x = self._fast_embeddings[code][:, None]
         drawn = torch.stack(frame, dim=1)
-        self._remember(slots, drawn, step)
+        self.state.remember(slots, drawn, step)
         return drawn
 
     def _fast(self, x: Tensor, slots: Slots, codebook: int) -> Tensor:
@@ -303,26 +285,3 @@ class Network:
 
     def _noise(self, rows: SamplingRows, step: Tensor, codebook: int, logits: Tensor) -> Tensor:
         return exponential_noise(rows.seed, step, codebook, logits.shape[-1])
-
-    def _window(self, slots: Slots, step: Tensor) -> Tensor:
-        """(B, 1 + num_codebooks, PENALTY_WINDOW) ids to penalise, -1 where there is none."""
-        history = self._history[slots]
-        if not self._upstream_penalty:
-            return history
-        # Upstream reads, for the semantic token, only the oldest frame of its window, and has none for the first frame.
-        filled = (step - 1).clamp(min=0)
-        oldest = torch.where(filled < PENALTY_WINDOW, 0, filled % PENALTY_WINDOW)[:, None]
-        semantic = history[:, :1].gather(2, oldest[:, None]).expand(-1, -1, PENALTY_WINDOW)
-        return torch.where((step == 0)[:, None, None], -1, torch.cat([semantic, history[:, 1:]], dim=1))
-
-    def _remember(self, slots: Slots, frame: Tensor, step: Tensor) -> None:
-        active = self._active[slots, None]
-        place = step - 1 if self._upstream_penalty else step  # upstream's window leaves out the first frame
-        index = (place % PENALTY_WINDOW)[:, None, None].expand(-1, frame.shape[1], 1)
-        history = self._history[slots]
-        enters = active & (place >= 0)[:, None]
-        history.scatter_(2, index, torch.where(enters, frame, history.gather(2, index)[..., 0])[..., None])
-        if not isinstance(slots, slice):  # then it is a copy
-            self._history[slots] = history
-        self._frame[slots] = torch.where(active, frame, self._frame[slots])
-        self._step[slots] += active[:, 0]

@@ -18,9 +18,9 @@ if triton.knobs.runtime.interpret:
 
     interpreter._patch_lang_tensor = patch_for_numpy
 
-from models.text_to_semantic.fused import frame, kernels  # noqa: E402  (defined for whoever runs them)
+from models.text_to_semantic.fused import frame, layers, tokens  # noqa: E402  (defined for whoever runs them)
 
-__all__ = ["few_programs", "frame", "kernels"]
+__all__ = ["few_programs", "frame", "layers", "tokens"]
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class Eager(cuda_graphs.Replay):
 
 def state_of(network: Network) -> list[Tensor]:
     """All that a network keeps, slots first."""
-    own = [value for value in vars(network).values() if isinstance(value, Tensor) and len(value) == SLOTS]
+    own = [value for value in vars(network.state).values() if isinstance(value, Tensor) and len(value) == SLOTS]
     return own + [each for cache in network._caches + network._fast_caches for each in (cache.k, cache.v)]
 
 

@@ -40,8 +40,9 @@ def speak(network: Network, prompt: Tensor, fused: bool, slots: list[int], steps
             drawn += frames[slots].tolist()
         network.set_active(slots[0], False)  # it keeps its state
         drawn += (by_kernels.step(rows) if fused else network.decode(rows, prompt.shape[1] + steps + 1))[slots].tolist()
-    state = [network._frame, network._history, network._position, network._step, network._active]
-    return drawn + [each[slots].tolist() for each in state]
+    state = network.state
+    kept = [state.frame, state.history, state.position, state.step, state.active]
+    return drawn + [each[slots].tolist() for each in kept]
 
 
 @pytest.mark.parametrize("slots", [[0], [1, 2], [0, 2, 5]])

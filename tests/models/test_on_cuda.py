@@ -25,7 +25,7 @@ from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from models.vq_decoder.decoder import VQDecoder
 from tests.models import networks
-from tests.models.fused import kernels
+from tests.models.fused import layers, tokens
 from tests.models.test_cuda_graphs import Eager
 
 
@@ -76,8 +76,8 @@ def test_frames_are_drawn_and_the_host_never_waits(
     if replayed:  # what a graph is captured from runs at each call
         monkeypatch.setattr(cuda_graphs, "Replay", Eager)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
-        for name in ("linear", "attend", "embed", "draw"):
-            monkeypatch.setattr(kernels, name, Launched(launched))
+        for module, name in ((layers, "linear"), (layers, "attend"), (tokens, "embed"), (tokens, "draw")):
+            monkeypatch.setattr(module, name, Launched(launched))
         network.compile()
         assert network.compiled
     prompt = encoder.encode(Prompt("Nobody waits for this.")).values

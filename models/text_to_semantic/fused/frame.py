@@ -10,7 +10,7 @@ import triton
 from torch import Tensor
 
 from models.configs import TransformerConfig
-from models.text_to_semantic.fused import kernels
+from models.text_to_semantic.fused import layers, tokens
 from models.text_to_semantic.linear import PlainLinear
 from models.text_to_semantic.transformer import Block, Cache
 
@@ -66,21 +66,21 @@ class FusedFrame:
 
     def step(self, rows: int) -> Tensor:
         """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks)."""
-        n, config = self._network, self._network.config
+        n, config, state = self._network, self._network.config, self._network.state
         squares = self._slow.squares(rows)
-        kernels.embed[(rows,)](
-            n._frame, self._first_slot, n._embeddings, n._codebook_embeddings, self._slow.x, squares,
+        tokens.embed[(rows,)](
+            state.frame, self._first_slot, n._embeddings, n._codebook_embeddings, self._slow.x, squares,
             n.ids.semantic_begin, config.codebook_size, math.sqrt(config.num_codebooks + 1),
             C=config.num_codebooks, D=config.dim, PARTS=squares.shape[1], DIVIDE=config.scale_codebook_embeddings,
             WIDTH=triton.next_power_of_2(config.dim),
         )  # fmt: skip
         for layer, cache in zip(n._layers, n._caches, strict=True):
-            self._block(layer, cache, self._slow, self._first_slot, rows, 1, n._position, 1, n._rope)
+            self._block(layer, cache, self._slow, self._first_slot, rows, 1, state.position, 1, n._rope)
         return self._sample(self._first_slot, rows, advance=True)
 
     def first_frame(self, slot: Tensor, hidden: Tensor) -> Tensor:
         """The frame (1, 1 + num_codebooks) of slot (1,) that follows a prompt whose last hidden (1, 1, D) is given."""
-        self._network._active.index_fill_(0, slot, True)
+        self._network.state.active.index_fill_(0, slot, True)
         self._slow.x[:1] = hidden[0]
         squares = self._slow.squares(1)
         squares.zero_()
@@ -123,7 +123,7 @@ class FusedFrame:
         self._linear(layer.wqkv, x, room.qkv[:all_rows], norm=(layer.attention_norm, squares))
         splits = SPLITS if room is self._slow and rows < SPLIT_BELOW else 1
         q_norm, k_norm = layer.qk_norm or (None, None)
-        kernels.attend[(rows, c.n_local_heads, splits)](
+        layers.attend[(rows, c.n_local_heads, splits)](
             room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
             self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
             H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
@@ -146,10 +146,10 @@ class FusedFrame:
     ) -> None:
         """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
         rows, tile = len(x), _tile(*x.shape, x.itemsize)
-        few = rows <= kernels.FEW.value
+        few = rows <= layers.FEW.value
         outputs = len(linear.weight) // (2 if gate else 1)
         weight, of_x = norm or (None, None)
-        kernels.linear[(triton.cdiv(outputs, tile["BLOCK_N"]), triton.cdiv(rows, tile["BLOCK_R"]))](
+        layers.linear[(triton.cdiv(outputs, tile["BLOCK_N"]), triton.cdiv(rows, tile["BLOCK_R"]))](
             x, x.stride(0), weight, of_x, of_x.stride(0) if norm else 0, linear.weight, linear.scale, linear.bias,
             out, out.stride(0), squares, squares.stride(0) if squares is not None else 0,
             rows, outputs, self._network.config.norm_eps,
@@ -159,14 +159,14 @@ class FusedFrame:
         )  # fmt: skip
 
     def _draw(self, slot: Tensor, rows: int, codebook: int, advance: bool) -> None:
-        n, config = self._network, self._network.config
+        n, config, state = self._network, self._network.config, self._network.state
         candidates = config.residual_codebook_size if codebook else config.codebook_size + 1
         squares = self._fast.squares(rows if codebook else 2 * rows)  # of the pass to come
         dim = config.fast.dim
-        kernels.draw[(rows,)](
-            self._logits, self._logits.stride(0), candidates, n._seed, n._step, n._active, n._temperature, n._top_p,
-            n._penalty, n._history, slot, n._frame, self._drawn, n._fast_embeddings, self._fast.x, squares,
-            self._slow.x, n._position, n.end, codebook,
+        tokens.draw[(rows,)](
+            self._logits, self._logits.stride(0), candidates, state.seed, state.step, state.active, state.temperature,
+            state.top_p, state.penalty, state.history, slot, state.frame, self._drawn, n._fast_embeddings,
+            self._fast.x, squares, self._slow.x, state.position, n.end, codebook,
             C=config.num_codebooks, D=dim, PARTS=squares.shape[1], FIRST=codebook == 0,
             LAST=codebook == config.num_codebooks - 1, COPY=n._project is None, ADVANCE=advance,
             BLOCK=triton.next_power_of_2(candidates), WIDTH=triton.next_power_of_2(dim),
@@ -185,7 +185,7 @@ def _width(config: TransformerConfig) -> int:
 def _tile(rows: int, inputs: int, itemsize: int) -> dict[str, int]:
     """How a product of so many rows is cut, measured on an H200; it fits the shared memory of smaller GPUs too."""
     block = triton.next_power_of_2(rows)
-    if rows <= kernels.FEW.value:
+    if rows <= layers.FEW.value:
         whole = triton.next_power_of_2(inputs)
         # In a program's registers at once: 8,192 weights or so, of the widest checkpoints as well.
         return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else max(1, min(4, 16384 // whole)), "BLOCK_K": whole}

@@ -47,7 +47,7 @@ $(PROJECT): $(PACKAGES)
 	@rm -f $(VENV)/project-* && touch $@
 
 native: $(PROJECT)
-	@$(RUN) -m models.text_to_semantic.native || true
+	@$(RUN) -m models.native || true
 
 test: install
 	$(RUN) -m pytest --timeout 300 $(ARGS)

@@ -17,7 +17,7 @@ from cluster.tiers import DEVICES, STAGES, Device, Precision, Quantization, load
 Count = Annotated[int, Field(ge=1)]
 Replicas = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-CAN_HOLD = {"cpu": ("fp32", "bf16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
+CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
 
 
 class PlanError(ValueError):
@@ -88,6 +88,8 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
     if wanted.quantization == "int8" and stage != "text_to_semantic":
         raise PlanError(f"{stage}: int8 exists for text_to_semantic only: remove quantization or set it to none")
+    if wanted.precision == "bf16x3" and stage == "text_to_semantic":
+        raise PlanError(f"{stage}: bf16x3 exists for the codec's stages only: choose another precision")
     if wanted.compile and stage != "text_to_semantic":
         raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted
@@ -103,9 +105,11 @@ def has_device(machine: HardwareProfile, device: str) -> bool:
 
 
 def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
-    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16; fp16 needs CUDA or MPS."""
+    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16, bf16x3 AMX; fp16 CUDA or MPS."""
     if precision not in CAN_HOLD[device]:
         return False
+    if precision == "bf16x3":
+        return "amx" in machine.cpu.instruction_sets
     if precision != "bf16":
         return True
     if device == "cuda":
@@ -130,6 +134,8 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
         raise PlanError(
             f"{stage}: {precision} does not run on {device}: choose {' or '.join(CAN_HOLD[device])}, or another device"
         )
+    if precision == "bf16x3" and not all(can_hold(device, precision, m) for m in machines):
+        raise PlanError(f"{stage}: bf16x3 needs a CPU with AMX: choose fp32 or bf16")
     if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):
         raise PlanError(f"{stage}: bf16 needs a GPU of compute capability 8.0 or above: choose fp16 or fp32")
 

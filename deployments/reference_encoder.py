@@ -53,7 +53,7 @@ class ReferenceEncoder:
 def _load(source: Checkpoint, plan: StagePlan) -> Network:
     """A network that has encoded a second of silence."""
     config, tensors = source.codec_config, source.codec_tensors("encoder")
-    network = Network(config, tensors, plan.device, dtype_of(plan))
+    network = Network(config, tensors, plan.device, dtype_of(plan), bf16x3=plan.precision == "bf16x3")
     release(tensors)
     network.encode([np.zeros(config.sample_rate, np.float32)])
     return network

@@ -9,7 +9,7 @@ from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
 from models.types import OtherCodec
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": torch.float32, "bf16x3": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def prepare(plan: StagePlan) -> None:

@@ -95,7 +95,8 @@ def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
     """A network that has decoded every shape of batch that it will meet."""
     stage = plan.stages["vq_decoder"]
     tensors = source.codec_tensors("decoder")
-    network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams)
+    bf16x3 = stage.precision == "bf16x3"
+    network = Network(source.codec_config, tensors, stage.device, dtype_of(stage), streams, bf16x3)
     release(tensors)
     if stage.device == "cpu":
         network.warm_up(ramp(plan.first_block, plan.block))

@@ -1,14 +1,41 @@
-"""Giving memory back to the system: after a network was built from a memory-mapped checkpoint, after an utterance."""
+"""Memory of the system: huge pages for what is read at its speed, and giving back what is not needed any more."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import functools
 import mmap
 import sys
+from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor
 
 _DONTNEED, _PAGEOUT = 4, 21  # MADV_…; older kernels refuse the second, which does no harm
+
+
+def lazy_zeros(size: int) -> Tensor:
+    """(size,) bytes that take memory only where they are written, in huge pages where the kernel gives them.
+
+    Weights and cache are streamed at memory speed: with pages of 4 KB much of the time would go into page walks.
+    """
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    memory = mmap.mmap(-1, max(size, mmap.PAGESIZE), flags=flags)
+    if _huge_pages_are_small():
+        with contextlib.suppress(OSError):  # not every kernel takes the advice
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.from_numpy(np.frombuffer(memory, dtype=np.uint8)[:size])
+
+
+@functools.cache
+def _huge_pages_are_small() -> bool:
+    """Kernels with pages of 64 KB have huge ones of 512 MB: a slot's first position would take one."""
+    try:
+        return int(Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size").read_text()) <= 2**21
+    except (OSError, ValueError):
+        return False
 
 
 def page_out(tensor: Tensor) -> None:

@@ -1,7 +1,8 @@
-"""The codec's causal blocks over (batch, time, channels): residual units, resampling, ConvNeXt."""
+"""The codec's layers over (batch, time, channels), made from a checkpoint: convolutions, resampling, ConvNeXt."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -10,7 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.codec.ops import Activation, Conv, Linear, Snake, fold_strided, fold_transposed
+from models.codec.convolutions import Convolution, Reader, TorchConvolutions, fold_transposed
+from models.codec.native import Chain, NativeLinear, Workspace, library
+from models.codec.ops import Activation, Conv, Linear, regroup
 from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
 from models.configs import TransformerConfig
@@ -25,91 +28,46 @@ Layer = Callable[[Tensor, Step], Tensor]
 class Builder:
     """Makes layers of a network from its checkpoint tensors (upstream's names, weight norm folded, fp32)."""
 
-    def __init__(self, tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype) -> None:
-        self.tensors, self.device, self.dtype = tensors, device, dtype
+    def __init__(
+        self, tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype, bf16x3: bool = False
+    ) -> None:
+        """On a CPU with matrix tiles, bf16 runs on the native kernels, and fp32 does with `bf16x3`: products then have
+        16 bits of significand, and their sums 24."""
+        self.tensors, self.device, self.dtype, self._bf16x3 = tensors, device, dtype, bf16x3
         self.contexts = Contexts(device, dtype)
+        self.read = Reader(tensors)
 
-    def conv(self, name: str, dilation: int = 1, groups: int = 1, dtype: torch.dtype | None = None) -> Conv:
-        weight, bias = self.tensors[name + ".weight"], self.tensors[name + ".bias"]
-        return Conv(weight, bias, self.device, dtype or self.dtype, dilation, groups)
+    def convolutions(self, convolutions: list[Convolution]) -> Layer:
+        """One after the other, on the native kernels where they can run here."""
+        if self._workspace:
+            return Chain(convolutions, self.contexts, self.dtype, self._workspace)
+        return TorchConvolutions(convolutions, self.contexts, self.device, self.dtype)
 
-    def linear(self, weight: Tensor, bias: Tensor, activation: Activation = "none") -> Linear:
+    def linear(
+        self, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none"
+    ) -> Linear | NativeLinear:
+        if self._workspace:
+            return NativeLinear(weight, bias, self.dtype, activation, self._workspace)
         return Linear(weight, bias, self.device, self.dtype, activation)
 
-    def snake(self, name: str) -> Snake:
-        return Snake(self.tensors[name + ".alpha"], self.device, self.dtype)
-
-    def snake_conv(self, snake: str, conv: str, dilation: int = 1, dtype: torch.dtype | None = None) -> SnakeConv:
-        return SnakeConv(self, self.snake(snake), self.conv(conv, dilation, dtype=dtype))
-
-    def snake_down(self, snake: str, conv: str, stride: int) -> SnakeConv:
-        """Snake and a convolution of `stride`: (batch, stride * n, in) -> (batch, n, out)."""
-        weight = fold_strided(self.tensors[conv + ".weight"], stride)
-        folded = Conv(weight, self.tensors[conv + ".bias"], self.device, self.dtype)
-        return SnakeConv(self, self.snake(snake), folded, rows_in=stride)
-
-    def snake_up(self, snake: str, conv: str, stride: int) -> SnakeConv:
-        """Snake and a transposed convolution of `stride`: (batch, n, in) -> (batch, stride * n, out)."""
-        weight = fold_transposed(self.tensors[conv + ".weight"], stride)
-        folded = Conv(weight, self.tensors[conv + ".bias"].repeat(stride), self.device, self.dtype)
-        return SnakeConv(self, self.snake(snake), folded, rows_out=stride)
-
-    def residual_units(self, prefix: str, first: int) -> list[Layer]:
-        """The three residual units of a block, numbered from `first`."""
-        return [ResidualUnit(self, f"{prefix}{first + i}.block.", dilation) for i, dilation in enumerate((1, 3, 9))]
-
     def transformer(self, prefix: str, config: TransformerConfig, per_frame: int = 1) -> WindowTransformer:
-        return WindowTransformer(self.tensors, prefix, config, self.contexts, self.device, self.dtype, per_frame)
+        return WindowTransformer(
+            self.tensors, prefix, config, self.contexts, self.linear, self.device, self.dtype, per_frame
+        )
 
     def downsample(self, prefix: str, factor: int) -> list[Layer]:
-        weight = fold_strided(self.tensors[prefix + "0.conv.weight"], factor)[:, :, 0]
-        linear = self.linear(weight, self.tensors[prefix + "0.conv.bias"])
-        return [lambda x, step: linear(_regroup(x, factor)), ConvNeXt(self, prefix + "1.")]
+        linear = self.linear(self.read.conv(prefix + "0.conv").weight.flatten(1), self.tensors[prefix + "0.conv.bias"])
+        return [lambda x, step: linear(regroup(x, factor)), ConvNeXt(self, prefix + "1.")]
 
     def upsample(self, prefix: str, factor: int) -> list[Layer]:
-        weight = fold_transposed(self.tensors[prefix + "0.conv.weight"], factor)[:, :, 0]
+        weight = fold_transposed(self.tensors[prefix + "0.conv.weight"], factor)[:, 0]
         linear = self.linear(weight, self.tensors[prefix + "0.conv.bias"].repeat(factor))
-        return [lambda x, step: _regroup(linear(x), 1, factor), ConvNeXt(self, prefix + "1.")]
+        return [lambda x, step: regroup(linear(x), 1, factor), ConvNeXt(self, prefix + "1.")]
 
-
-class CausalConv:
-    """A causal convolution: (batch, n, in) -> (batch, n, out)."""
-
-    def __init__(self, builder: Builder, name: str, dtype: torch.dtype | None = None) -> None:
-        self._conv = builder.conv(name, dtype=dtype)
-        self._tail = builder.contexts.reserve(self._conv.context, builder.tensors[name + ".weight"].shape[1], dtype)
-
-    def __call__(self, x: Tensor, step: Step) -> Tensor:
-        return self._conv(step.prepend(self._tail, x))
-
-
-class SnakeConv:
-    """Snake, then a causal convolution; `rows_in` input rows are seen as one, one output row is given as `rows_out`."""
-
-    def __init__(self, builder: Builder, snake: Snake, conv: Conv, rows_in: int = 1, rows_out: int = 1) -> None:
-        self._snake, self._conv = snake, conv
-        self._rows_in, self._rows_out = rows_in, rows_out
-        self._tail = builder.contexts.reserve(conv.context * rows_in, snake.channels)
-
-    def __call__(self, x: Tensor, step: Step) -> Tensor:
-        buffer, body = step.open(self._tail, x.shape[1])
-        self._snake(x, out=body)
-        step.keep(self._tail, buffer)
-        return _regroup(self._conv(_regroup(buffer, self._rows_in)), 1, self._rows_out)
-
-
-class ResidualUnit:
-    """x + conv1(snake(conv7(snake(x)))) with the wide convolution dilated (upstream's ResidualUnit)."""
-
-    def __init__(self, builder: Builder, prefix: str, dilation: int) -> None:
-        self._wide = builder.snake_conv(prefix + "0", prefix + "1.conv", dilation)
-        self._snake = builder.snake(prefix + "2")
-        weight, bias = builder.tensors[prefix + "3.conv.weight"], builder.tensors[prefix + "3.conv.bias"]
-        self._mix = builder.linear(weight[:, :, 0], bias)
-
-    def __call__(self, x: Tensor, step: Step) -> Tensor:
-        y = self._wide(x, step)
-        return self._mix.add(self._snake(y, out=y), x)
+    @functools.cached_property
+    def _workspace(self) -> Workspace | None:
+        fits = self.device.type == "cpu" and (self._bf16x3 or self.dtype == torch.bfloat16)
+        return Workspace(torch.get_num_threads()) if fits and library() else None
 
 
 class ConvNeXt:
@@ -118,7 +76,8 @@ class ConvNeXt:
     def __init__(self, builder: Builder, prefix: str) -> None:
         tensors = builder.tensors
         channels = tensors[prefix + "norm.weight"].shape[0]
-        self._depthwise = builder.conv(prefix + "dwconv.conv", groups=channels)
+        weight, bias = tensors[prefix + "dwconv.conv.weight"], tensors[prefix + "dwconv.conv.bias"]
+        self._depthwise = Conv(weight, bias, builder.device, builder.dtype, groups=channels)
         self._tail = builder.contexts.reserve(self._depthwise.context, channels)
         # The norm's affine part and the layer scale are folded into the two linear layers.
         scale, shift = tensors[prefix + "norm.weight"], tensors[prefix + "norm.bias"]
@@ -170,9 +129,3 @@ class InPieces:
         for layer in self._layers:
             x = layer(x, step)
         return x
-
-
-def _regroup(x: Tensor, rows_in: int, rows_out: int = 1) -> Tensor:
-    """(batch, n, channels) seen as `rows_in` rows in one, or one row as `rows_out`; nothing moves."""
-    batch, n, channels = x.shape
-    return x.view(batch, n // rows_in * rows_out, channels * rows_in // rows_out)

@@ -133,13 +133,11 @@ class Conv:
 
 
 class Snake:
-    """x + sin(alpha x)^2 / alpha (BigVGAN; upstream's `snake`, with its 1e-9). `alpha` is (1, channels, 1)."""
+    """x + sin(alpha x)^2 / alpha (BigVGAN; upstream's `snake`, with its 1e-9). `alpha` is (channels,)."""
 
     def __init__(self, alpha: Tensor, device: torch.device, dtype: torch.dtype) -> None:
-        alpha = alpha.reshape(-1)
-        self.channels = alpha.numel()
         self._alpha = alpha.to(device, dtype)
-        self._inverse = (alpha + 1e-9).reciprocal().to(device, dtype)
+        self._inverse = inverse_alpha(alpha).to(device, dtype)
 
     def __call__(self, x: Tensor, out: Tensor) -> Tensor:
         """Writes into `out`, which may be `x`."""
@@ -147,24 +145,12 @@ class Snake:
         return torch.addcmul(x, wave.mul_(wave), self._inverse, out=out)
 
 
-def fold_strided(weight: Tensor, stride: int) -> Tensor:
-    """A convolution of `stride` s as one of stride 1 over rows of s samples.
-
-    (out, in, s * taps) -> (out, s * in, taps). Its input (batch, s * n, in) is viewed as (batch, n, s * in), which in
-    this layout moves nothing.
-    """
-    out, channels, kernel = weight.shape
-    taps = kernel // stride
-    return weight.reshape(out, channels, taps, stride).permute(0, 3, 1, 2).reshape(out, stride * channels, taps)
+def inverse_alpha(alpha: Tensor) -> Tensor:
+    """What a Snake multiplies its squared sine by."""
+    return (alpha + 1e-9).reciprocal()
 
 
-def fold_transposed(weight: Tensor, stride: int) -> Tensor:
-    """A transposed convolution as an ordinary one: (in, out, s * taps) -> (s * out, in, taps).
-
-    Sample t * s + j of the output is the sum over taps i of x[t - i] @ weight[:, :, i * s + j]: a causal convolution
-    whose result (batch, n, s * out) is viewed as (batch, s * n, out).
-    """
-    channels, out, kernel = weight.shape
-    taps = kernel // stride
-    weight = weight.reshape(channels, out, taps, stride).flip(2)  # the oldest input meets the last tap
-    return weight.permute(3, 1, 0, 2).reshape(stride * out, channels, taps)
+def regroup(x: Tensor, rows_in: int, rows_out: int = 1) -> Tensor:
+    """(batch, n, channels) seen as `rows_in` rows in one, or one row as `rows_out`; nothing moves."""
+    batch, n, channels = x.shape
+    return x.view(batch, n // rows_in * rows_out, channels * rows_in // rows_out)

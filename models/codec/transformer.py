@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +26,7 @@ class WindowTransformer:
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,
+        linear: Callable[..., Linear],
         device: torch.device,
         dtype: torch.dtype,
         per_frame: int = 1,
@@ -32,7 +35,7 @@ class WindowTransformer:
         self._per_frame = per_frame
         self._window = config.window_size
         self._layers = [
-            _Layer(tensors, f"{prefix}layers.{i}.", config, contexts, device, dtype) for i in range(config.n_layer)
+            _Layer(tensors, f"{prefix}layers.{i}.", config, contexts, linear) for i in range(config.n_layer)
         ]
         self._norm = tensors[prefix + "norm.weight"].to(device, dtype)
         exponents = torch.arange(0, config.head_dim, 2)[: config.head_dim // 2].float() / config.head_dim
@@ -69,19 +72,18 @@ class _Layer:
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,
-        device: torch.device,
-        dtype: torch.dtype,
+        linear: Callable[..., Linear],
     ) -> None:
         self._heads, self._head_dim, self._eps = config.n_head, config.head_dim, config.norm_eps
         self._keys_values = contexts.reserve(config.window_size - 1, 2 * config.n_head * config.head_dim)
         attention, feed_forward = prefix + "attention.", prefix + "feed_forward."
         norm, scale = tensors[prefix + "attention_norm.weight"], tensors[prefix + "attention_layer_scale.gamma"]
-        self._qkv = Linear(tensors[attention + "wqkv.weight"] * norm, None, device, dtype)
-        self._out = Linear(tensors[attention + "wo.weight"] * scale[:, None], None, device, dtype)
+        self._qkv = linear(tensors[attention + "wqkv.weight"] * norm)
+        self._out = linear(tensors[attention + "wo.weight"] * scale[:, None])
         norm, scale = tensors[prefix + "ffn_norm.weight"], tensors[prefix + "ffn_layer_scale.gamma"]
-        self._gate = Linear(tensors[feed_forward + "w1.weight"] * norm, None, device, dtype, activation="swish")
-        self._up = Linear(tensors[feed_forward + "w3.weight"] * norm, None, device, dtype)
-        self._down = Linear(tensors[feed_forward + "w2.weight"] * scale[:, None], None, device, dtype)
+        self._gate = linear(tensors[feed_forward + "w1.weight"] * norm, activation="swish")
+        self._up = linear(tensors[feed_forward + "w3.weight"] * norm)
+        self._down = linear(tensors[feed_forward + "w2.weight"] * scale[:, None])
 
     def __call__(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor, step: Step) -> Tensor:
         x = self._out.add(self._attention(F.rms_norm(x, x.shape[-1:], None, self._eps), cos, sin, mask, step), x)

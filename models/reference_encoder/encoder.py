@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from math import prod
 
@@ -12,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models import cuda
-from models.codec.layers import Builder, CausalConv, InPieces, Layer
+from models.codec.layers import Builder, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
 
 # The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache. The last
 # one is filled with silence: oneDNN makes and keeps kernels for every shape, and recordings have every length.
-_FRAMES_AT_ONCE = 16
+_FRAMES_AT_ONCE, _MULTIPLE = 32, 16
 
 
 class ReferenceEncoder:
@@ -26,12 +27,18 @@ class ReferenceEncoder:
     (`Checkpoint.codec_tensors("encoder")`)."""
 
     def __init__(
-        self, config: CodecConfig, tensors: dict[str, Tensor], device: torch.device | str, dtype: torch.dtype
+        self,
+        config: CodecConfig,
+        tensors: dict[str, Tensor],
+        device: torch.device | str,
+        dtype: torch.dtype,
+        bf16x3: bool = False,
     ) -> None:
+        """`bf16x3` as in `Builder`."""
         self.config = config
         self._device = torch.device(device)
         cuda.set_up(self._device)
-        builder = Builder(tensors, self._device, dtype)
+        builder = Builder(tensors, self._device, dtype, bf16x3)
         self._layers = _network(builder, config)
         self._contexts = builder.contexts
         names = ["quantizer.semantic_quantizer.quantizers.0."]
@@ -48,14 +55,14 @@ class ReferenceEncoder:
         frame_length = self.config.frame_length
         frames = [-(-len(waveform) // frame_length) for waveform in waveforms]
         order = sorted(range(len(waveforms)), key=lambda i: -frames[i])  # those still running are then the first rows
-        longest = -(-max(frames, default=0) // _FRAMES_AT_ONCE) * _FRAMES_AT_ONCE
+        longest = -(-max(frames, default=0) // _MULTIPLE) * _MULTIPLE
         padded = np.zeros((len(waveforms), longest * frame_length), np.float32)
         codes = np.zeros((len(waveforms), self.config.num_codebooks, longest), np.int16)
         for row, i in enumerate(order):
             padded[row, : len(waveforms[i])] = waveforms[i]
         tails = self._contexts.allocate(len(waveforms))
         for start in range(0, longest, _FRAMES_AT_ONCE):
-            end = start + _FRAMES_AT_ONCE
+            end = min(start + _FRAMES_AT_ONCE, longest)
             running = sum(count > start for count in frames)
             samples = torch.from_numpy(padded[:running, start * frame_length : end * frame_length]).to(self._device)
             positions = torch.full((running,), start, device=self._device)
@@ -98,15 +105,15 @@ class _Quantizer:
 
 def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     """From samples (batch, n * frame_length, 1) to the latent of each frame (batch, n, latent)."""
-    # In fp32: rounding the samples themselves to bf16 would add audible noise before the first layer.
-    first = CausalConv(builder, "encoder.block.0.conv", dtype=torch.float32)
+    # Exact: rounding the samples themselves to bf16 would add audible noise before the first layer.
+    first = builder.convolutions([replace(builder.read.conv("encoder.block.0.conv"), exact=True)])
     dtype = builder.dtype  # and not the builder, which holds the checkpoint
     blocks = [_block(builder, config, i) for i in range(len(config.encoder_rates))]
     # The last block has the most weights and the fewest rows: better not read its weights for every piece.
     wide = [lambda x, step: first(x, step).to(dtype), *chain(*blocks[:-1])]
     layers = [InPieces(wide, config.frame_length, builder.device), *blocks[-1]]
     last = len(config.encoder_rates) + 1
-    layers.append(builder.snake_conv(f"encoder.block.{last}", f"encoder.block.{last + 1}.conv"))
+    layers.append(builder.convolutions([builder.read.conv(f"encoder.block.{last + 1}.conv", f"encoder.block.{last}")]))
     for i, factor in enumerate(config.downsample_factor):
         layers += builder.downsample(f"quantizer.downsample.{i}.", factor)
     layers.append(builder.transformer("quantizer.pre_module.", config.transformer))
@@ -115,7 +122,8 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
 
 def _block(builder: Builder, config: CodecConfig, i: int) -> list[Layer]:
     prefix, stride = f"encoder.block.{i + 1}.block.", config.encoder_rates[i]
-    layers = [*builder.residual_units(prefix, first=0), builder.snake_down(prefix + "3", prefix + "4.conv", stride)]
+    down = builder.read.conv(prefix + "4.conv", prefix + "3", stride=stride)
+    layers: list[Layer] = [builder.convolutions([*builder.read.residual_units(prefix, first=0), down])]
     if config.encoder_transformer_layers[i]:
         per_frame = config.frame_length // prod(config.encoder_rates[: i + 1])
         layers.append(builder.transformer(prefix + "5.", config.encoder_transformer(i), per_frame))

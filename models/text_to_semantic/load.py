@@ -14,9 +14,9 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.configs import LanguageModelConfig
+from models.native import build as native
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import Quantization
-from models.text_to_semantic.native import build as native
 from models.text_to_semantic.native.network import NativeNetwork, unfit
 from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from models import cuda
 from models.buckets import at_least
-from models.codec.layers import Builder, CausalConv, InPieces, Layer
+from models.codec.layers import Builder, InPieces, Layer
 from models.codec.state import Step
 from models.configs import CodecConfig
 from models.types import Busy
@@ -50,12 +51,14 @@ class VQDecoder:
         device: torch.device | str,
         dtype: torch.dtype,
         max_streams: int,
+        bf16x3: bool = False,
     ) -> None:
+        """`bf16x3` as in `Builder`."""
         self.config = config
         self.max_streams = max_streams
         self._device = torch.device(device)
         cuda.set_up(self._device)
-        builder = Builder(tensors, self._device, dtype)
+        builder = Builder(tensors, self._device, dtype, bf16x3)
         self._read_codebooks(builder)
         self._layers = _network(builder, config)
         self._pads = chooses_by_shape(self._device)
@@ -186,15 +189,15 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     layers: list[Layer] = [builder.transformer("quantizer.post_module.", config.transformer)]
     for i, factor in enumerate(reversed(config.downsample_factor)):
         layers += builder.upsample(f"quantizer.upsample.{i}.", factor)
-    convolutions: list[Layer] = [CausalConv(builder, "decoder.model.0.conv")]
+    convolutions = [builder.read.conv("decoder.model.0.conv")]
     for i, stride in enumerate(config.decoder_rates):
-        convolutions += _block(builder, f"decoder.model.{i + 1}.block.", stride)
+        block = f"decoder.model.{i + 1}.block."
+        convolutions.append(builder.read.transposed(block + "1.conv", block + "0", stride))
+        convolutions += builder.read.residual_units(block, first=2)
     last = len(config.decoder_rates) + 1
-    # In fp32, or rounding the samples themselves to bf16 would be the loudest noise.
-    end = builder.snake_conv(f"decoder.model.{last}", f"decoder.model.{last + 1}.conv", dtype=torch.float32)
-    return [*layers, InPieces([*convolutions, end], prod(config.downsample_factor), builder.device)]
-
-
-def _block(builder: Builder, prefix: str, stride: int) -> list[Layer]:
-    up = builder.snake_up(prefix + "0", prefix + "1.conv", stride)
-    return [up, *builder.residual_units(prefix, first=2)]
+    # Exact, or rounding the samples themselves to bf16 would be the loudest noise.
+    convolutions.append(
+        replace(builder.read.conv(f"decoder.model.{last + 1}.conv", f"decoder.model.{last}"), exact=True)
+    )
+    layer = builder.convolutions(convolutions)
+    return [*layers, InPieces([layer], prod(config.downsample_factor), builder.device)]

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster import memory
+from models.native import build
 from models.text_to_semantic.engine import Engine
-from models.text_to_semantic.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network import EncodedPrompt
 from models.text_to_semantic.prefix_cache import PrefixCache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.text_to_semantic.native import build
+from models.native import build
 from tests.bench import limited
 
 if reason := build.available():

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from models.codec import ops
+from models.codec.convolutions import Convolution, Reader, TorchConvolutions
+from models.codec.state import Contexts, Step
 
 CPU = torch.device("cpu")
 
@@ -42,19 +44,28 @@ def test_depthwise_conv_is_torchs() -> None:
     close(ops.Conv(weight, bias, CPU, torch.float32, groups=32)(x), F.conv1d(x.mT, weight, bias, groups=32).mT)
 
 
-@pytest.mark.parametrize("taps", [1, 2])
-def test_a_folded_strided_conv_is_torchs(taps: int) -> None:
-    weight, bias, x = torch.randn(6, 4, 3 * taps), torch.randn(6), torch.randn(2, 3 * 7, 4)
-    folded = ops.Conv(ops.fold_strided(weight, 3), bias, CPU, torch.float32)
-    close(folded(x.view(2, 7, 12)), F.conv1d(x.mT, weight, bias, stride=3).mT)
+def through(convolution: Convolution, x: torch.Tensor) -> torch.Tensor:
+    """The convolution's results for x, after nothing but silence."""
+    contexts = Contexts(CPU, torch.float32)
+    layer = TorchConvolutions([convolution], contexts, CPU, torch.float32)
+    return layer(x, Step(contexts.allocate(len(x)), slice(0, len(x)), torch.zeros(len(x))))
 
 
 @pytest.mark.parametrize("taps", [1, 2])
-def test_a_folded_transposed_conv_is_torchs_cut_to_be_causal(taps: int) -> None:
-    weight, bias, x = torch.randn(4, 6, 3 * taps), torch.randn(6), torch.randn(2, 7, 4)
-    folded = ops.Conv(ops.fold_transposed(weight, 3), bias.repeat(3), CPU, torch.float32)
-    padded = F.pad(x, (0, 0, taps - 1, 0))
-    close(folded(padded).reshape(2, 21, 6), F.conv_transpose1d(x.mT, weight, bias, stride=3).mT[:, :21])
+def test_a_strided_conv_is_torchs(taps: int) -> None:
+    tensors = {"a.weight": torch.randn(6, 4, 3 * taps), "a.bias": torch.randn(6)}
+    x = torch.randn(2, 3 * 7, 4)
+    padded = F.pad(x.mT, (3 * (taps - 1), 0))
+    expected = F.conv1d(padded, tensors["a.weight"], tensors["a.bias"], stride=3).mT
+    close(through(Reader(tensors).conv("a", stride=3), x), expected)
+
+
+@pytest.mark.parametrize("taps", [1, 2])
+def test_a_transposed_conv_is_torchs_cut_to_be_causal(taps: int) -> None:
+    tensors = {"a.weight": torch.randn(4, 6, 3 * taps), "a.bias": torch.randn(6), "b.alpha": torch.full((1, 4, 1), 1e9)}
+    x = torch.randn(2, 7, 4)
+    expected = F.conv_transpose1d(x.mT, tensors["a.weight"], tensors["a.bias"], stride=3).mT[:, :21]
+    close(through(Reader(tensors).transposed("a", "b", 3), x), expected)  # such a Snake changes nothing
 
 
 @pytest.mark.parametrize(("activation", "function"), [("none", lambda x: x), ("gelu", F.gelu), ("swish", F.silu)])
@@ -71,8 +82,8 @@ def test_linear_adds_and_multiplies() -> None:
 
 
 def test_snake_writes_in_place() -> None:
-    alpha, x = torch.rand(1, 8, 1) + 0.1, torch.randn(2, 5, 8)
-    expected = x + torch.sin(alpha.view(8) * x).square() / alpha.view(8)
+    alpha, x = torch.rand(8) + 0.1, torch.randn(2, 5, 8)
+    expected = x + torch.sin(alpha * x).square() / alpha
     ops.Snake(alpha, CPU, torch.float32)(x, out=x)
     close(x, expected)
 

@@ -12,9 +12,9 @@ import torch
 
 from checkpoints.build import TINY, build
 from models.checkpoint import Checkpoint
+from models.native import build as build_native
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.linear import make_linear
-from models.text_to_semantic.native import build as build_native
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network import CONTEXT_BUCKET
 from models.text_to_semantic.prefix_cache import PrefixCache

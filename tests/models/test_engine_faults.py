@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.text_to_semantic.native import build
+from models.native import build
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Busy, NotReady, Prompt, Sampling, TooLarge
 from tests.graph import eventually

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from models.configs import LanguageModelConfig
+from models.native import build
 from models.tensors import language_model_shapes
-from models.text_to_semantic.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.native.packing import LANES
 from models.text_to_semantic.network import Network, TokenIds

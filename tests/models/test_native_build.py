@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from models import memory
 from models.checkpoint import Checkpoint
+from models.native import build
 from models.tensors import language_model_shapes
 from models.text_to_semantic.load import make_network
-from models.text_to_semantic.native import build, packing
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 
@@ -60,8 +61,8 @@ def test_without_a_home_there_is_a_reason(monkeypatch: pytest.MonkeyPatch, cache
 
 def test_a_kernel_that_takes_no_advice_gives_small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 9999, raising=False)
-    monkeypatch.setattr(packing, "_huge_pages_are_small", lambda: True)
-    assert packing.lazy_zeros(5000).count_nonzero() == 0
+    monkeypatch.setattr(memory, "_huge_pages_are_small", lambda: True)
+    assert memory.lazy_zeros(5000).count_nonzero() == 0
 
 
 def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.text_to_semantic.native import abi, build
+from models.native import build
+from models.text_to_semantic.native import abi
 from models.text_to_semantic.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
 
 if reason := build.available():

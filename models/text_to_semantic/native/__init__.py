@@ -1,5 +1,4 @@
-"""The text-to-semantic network for CPUs in C++: int8 weights and activations, a whole frame in one call.
+"""The text-to-semantic network for CPUs: int8 weights and activations, a whole frame in one call of `models.native`.
 
-`kernels.cpp` is compiled on the machine it runs on (see `build`), and `network` gives it the interface of
-`models.text_to_semantic.network.Network`.
+`network` gives its kernels the interface of `models.text_to_semantic.network.Network`.
 """

@@ -1,11 +1,11 @@
-"""The structures and functions of the kernels for ctypes, field by field as in linear.h, attention.h, kernels.cpp."""
+"""The kernels' structures and functions for ctypes, as in linear.h, attention.h and text_to_semantic.cpp."""
 
 from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, Structure, c_double, c_float, c_int64, c_void_p
 
-from models.text_to_semantic.native.build import load
+from models.native.build import load
 
 
 class Linear(Structure):

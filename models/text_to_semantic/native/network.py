@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.configs import LanguageModelConfig, TransformerConfig
-from models.memory import discard
+from models.memory import discard, lazy_zeros
 from models.text_to_semantic.native import abi
 from models.text_to_semantic.native.packing import (
     BLOCK,
@@ -19,7 +19,6 @@ from models.text_to_semantic.native.packing import (
     MAX_HEAD_DIM,
     PANEL,
     Packer,
-    lazy_zeros,
     padded,
     table,
 )

@@ -1,18 +1,12 @@
-"""Weights in the kernels' own layout and memory: int8 panels, padded vectors, zeros that cost nothing until written."""
+"""Weights in the kernels' own layout and memory: int8 panels, padded vectors."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import mmap
-from pathlib import Path
-
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.memory import page_out
+from models.memory import lazy_zeros, page_out
 from models.text_to_semantic.native import abi
 
 PANEL, GROUP, LANES = 32, 64, 16  # kPanel, kGroup, kLanes of the kernels
@@ -29,28 +23,6 @@ def quantize(groups: Tensor) -> tuple[Tensor, Tensor]:
     scale = (groups.abs().amax(dim=-1) / 127).bfloat16()
     whole = (groups / scale.float().clamp(min=1e-30)[..., None]).round_().clamp_(-127, 127).to(torch.int8)
     return whole, scale
-
-
-def lazy_zeros(size: int) -> Tensor:
-    """(size,) bytes that take memory only where they are written, in huge pages where the kernel gives them.
-
-    Weights and cache are streamed at memory speed: with pages of 4 KB much of the time would go into page walks.
-    """
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
-    memory = mmap.mmap(-1, max(size, mmap.PAGESIZE), flags=flags)
-    if _huge_pages_are_small():
-        with contextlib.suppress(OSError):  # not every kernel takes the advice
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.from_numpy(np.frombuffer(memory, dtype=np.uint8)[:size])
-
-
-@functools.cache
-def _huge_pages_are_small() -> bool:
-    """Kernels with pages of 64 KB have huge ones of 512 MB: a slot's first position would take one."""
-    try:
-        return int(Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size").read_text()) <= 2**21
-    except (OSError, ValueError):
-        return False
 
 
 class Packer:

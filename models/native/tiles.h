@@ -4,6 +4,7 @@
 // sum w * x = 256 * sum w * upper + sum w * lower, which stays exact in int32.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "vectors.h"
@@ -30,19 +31,30 @@ inline bool tiles_allowed() {
   return allowed;
 }
 
-// Tiles of this thread, all of 16 rows of 64 bytes, for as long as it lives.
+// Tiles of this thread, of 64 bytes a row and sixteen rows, for as long as it lives.
 class Tiles {
  public:
   Tiles() {
-    struct alignas(64) {
-      uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      uint16_t row_bytes[16] = {};
-      uint8_t rows[16] = {};
-    } config;
-    for (int tile = 0; tile < 8; tile++) config.row_bytes[tile] = kTileBytes, config.rows[tile] = kTileRows;
-    _tile_loadconfig(&config);
+    for (int tile = 0; tile < 8; tile++) config_.row_bytes[tile] = kTileBytes, config_.rows[tile] = kTileRows;
+    _tile_loadconfig(&config_);
   }
   ~Tiles() { _tile_release(); }
+
+  // Lets tiles 0, 1 and 4 hold the first sixteen of `count` rows, at most 32, and tiles 2, 3 and 5 the others, or one.
+  void rows(int64_t count) {
+    const int64_t first = std::min<int64_t>(count, kTileRows), second = std::max<int64_t>(count - kTileRows, 1);
+    if (config_.rows[0] == first && config_.rows[2] == second) return;
+    for (int tile : {0, 1, 4}) config_.rows[tile] = static_cast<uint8_t>(first);
+    for (int tile : {2, 3, 5}) config_.rows[tile] = static_cast<uint8_t>(second);
+    _tile_loadconfig(&config_);
+  }
+
+ private:
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {};
+    uint8_t rows[16] = {};
+  } config_;
 };
 
 // One block of linear.h, [32 pairs of inputs][32 outputs][2], as two tiles of 16 outputs: [16 fours of inputs][16][4].

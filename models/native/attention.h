@@ -16,8 +16,6 @@ namespace shoal {
 constexpr int kMaxHeadDim = 256;
 constexpr int kRows = 4;  // rows of a prompt that read keys and values together
 
-inline int64_t pad(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-
 // The structures below are mirrored by network.py: every member is 8 bytes.
 struct Layer {
   const float *attention_norm, *ffn_norm, *q_norm, *k_norm;  // the last two null without qk_norm

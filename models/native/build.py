@@ -1,4 +1,4 @@
-"""Compiles kernels.cpp for this machine's CPU, once, into the user's cache directory."""
+"""Compiles the kernels for this machine's CPU, once, into the user's cache directory."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _compile(path: Path, flags: tuple[str, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / path.name
-            command = [_compiler(), *FLAGS, *flags, str(SOURCES / "kernels.cpp"), "-o", str(made)]
+            command = [_compiler(), *FLAGS, *flags, *map(str, sorted(SOURCES.glob("*.cpp"))), "-o", str(made)]
             result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
             if result.returncode:
                 lines = result.stderr.splitlines()

@@ -134,10 +134,14 @@ struct Member {
   template <class Work>
   void each(int64_t size, Work&& work) {
     for (int64_t i = size * index / count; i < size * (index + 1) / count; i++) work(i);
-    if (count > 1) meet();
+    meet();
   }
 
-  inline void meet();
+  void meet() {
+    if (count > 1) meet_others();
+  }
+
+  inline void meet_others();
 };
 
 // The caller's thread and its helpers. Where another process keeps taking a helper's core away, the caller sleeps for a
@@ -215,7 +219,7 @@ class Team {
   std::vector<std::thread> helpers_;
 };
 
-inline void Member::meet() {
+inline void Member::meet_others() {
   meeting++;
   if (index == 0 && team->better_alone()) team->dismissed_ = meeting;
   team->cores_.note(index);

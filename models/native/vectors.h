@@ -43,6 +43,7 @@ inline To cast(From from) {
   return to;
 }
 
+inline int64_t pad(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
 inline Floats fill(float x) { return x - Floats{}; }
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
@@ -92,6 +93,8 @@ inline Floats exponential(Floats x) {
   const Ints exponent = (cast<Ints>(shifted) - cast<int32_t>(magic) + 127) << 23;
   return x < -87.3f ? Floats{} : p * cast<Floats>(exponent);
 }
+
+inline Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
 
 // Natural logarithm to about 1 ulp (Cephes logf), of positive normal numbers; -inf at 0.
 inline Floats logarithm(Floats x) {

@@ -103,8 +103,6 @@ inline Ints dot2(Ints total, const int8_t* w, const int16_t* x) {
 
 enum class Finish { kStore, kAdd, kGate };
 
-inline Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
-
 // Scales, adds the bias and finishes one row of one panel. Not inlined: the same instructions for every tile size.
 template <Finish finish>
 __attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, float scale, const Floats* sums, float* out) {

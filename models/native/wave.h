@@ -1,0 +1,46 @@
+// Snake, the conversion of activations to bf16, and rows that end before a vector does.
+#pragma once
+
+#include "vectors.h"
+
+namespace shoal {
+
+// x + sin(alpha x)^2 / alpha. sin^2 has a period of pi: a multiple of it, in three parts, leaves |r| <= pi / 2, where a
+// polynomial of degree 9 (least squares on Chebyshev's nodes, reweighted) is within 5e-9 of the sine.
+inline Floats snake(Floats x, Floats alpha, Floats inverse) {
+  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const Floats z = x * alpha;
+  const Floats n = (z * 0.318309886183790672f + magic) - magic;
+  const Floats r = ((z - n * 3.140625f) - n * 9.67502593994140625e-4f) - n * 1.509957990978376432e-7f;
+  const Floats q = r * r;
+  Floats p = q * 2.605223207e-6f - 1.980907435e-4f;
+  p = p * q + 8.333051046e-3f;
+  p = p * q - 1.666665799e-1f;
+  const Floats sine = p * q * r + r;
+  return x + sine * sine * inverse;
+}
+
+// Sixteen values in bf16, and with two planes what rounding left of them, `distance` values further on.
+template <int planes>
+inline void store_bf16(uint16_t* to, int64_t distance, Floats x) {
+  for (int plane = 0; plane < planes; plane++) {
+    const Shorts rounded = cast<Shorts>(_mm512_cvtneps_pbh((__m512)x));
+    store(to + plane * distance, rounded);
+    if (plane + 1 < planes) x -= widen(to + plane * distance);
+  }
+}
+
+// The first `count` values, zeros behind; none where count is not positive.
+inline Floats load_some(const float* from, int64_t count) {
+  if (count >= kLanes) return load<Floats>(from);
+  Floats x{};
+  if (count > 0) std::memcpy(&x, from, count * sizeof(float));
+  return x;
+}
+
+inline void store_some(float* to, int64_t count, Floats x) {
+  if (count >= kLanes) return store(to, x);
+  if (count > 0) std::memcpy(to, &x, count * sizeof(float));
+}
+
+}  // namespace shoal

@@ -88,8 +88,6 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
     if wanted.quantization == "int8" and stage != "text_to_semantic":
         raise PlanError(f"{stage}: int8 exists for text_to_semantic only: remove quantization or set it to none")
-    if wanted.precision == "bf16x3" and stage == "text_to_semantic":
-        raise PlanError(f"{stage}: bf16x3 exists for the codec's stages only: choose another precision")
     if wanted.compile and stage != "text_to_semantic":
         raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted
@@ -130,10 +128,9 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
     precision = wanted.precision
     if precision is None:
         return
-    if precision not in CAN_HOLD[device]:
-        raise PlanError(
-            f"{stage}: {precision} does not run on {device}: choose {' or '.join(CAN_HOLD[device])}, or another device"
-        )
+    can = [name for name in CAN_HOLD[device] if name != "bf16x3" or stage != "text_to_semantic"]
+    if precision not in can:
+        raise PlanError(f"{stage}: {precision} does not run on {device}: choose {' or '.join(can)}, or another device")
     if precision == "bf16x3" and not all(can_hold(device, precision, m) for m in machines):
         raise PlanError(f"{stage}: bf16x3 needs a CPU with AMX: choose fp32 or bf16")
     if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):

@@ -5,13 +5,14 @@
 // whose sum has 16 bits or more of significand. Of two planes three products are taken (all but that of the two smaller
 // parts) and added up in fp32, which is known as bf16x3. The sum behind a result is always taken in the same order, so
 // blocks of any size give the same bits.
+#include "tiles.h"
+
+#if SHOAL_TILES && defined(__AMX_BF16__)
+
 #include <vector>
 
 #include "team.h"
-#include "tiles.h"
 #include "wave.h"
-
-#if SHOAL_TILES && defined(__AMX_BF16__)
 
 namespace shoal {
 

@@ -148,6 +148,13 @@ def test_fewer_cpus_asked_for_hold_more_decoders() -> None:
     assert make(machines("epyc-2-core"), options).stages[DECODER].max_replicas == 4
 
 
+@pytest.mark.parametrize(("name", "precision"), [("server-amx", "bf16x3"), ("server-epyc", "fp32"), ("h100", "fp32")])
+def test_recordings_are_encoded_in_bf16x3_where_tiles_make_it_fast(name: str, precision: str) -> None:
+    encoder = make(machines(name)).stages["reference_encoder"]
+    assert encoder.precision == precision
+    assert any(reason.startswith(f"{precision}: ") for reason in encoder.reasons)
+
+
 def test_precision_changes_what_fits() -> None:
     small, large = (
         make(machines("i5-laptop"), override(LM, precision=p, quantization="none")).stages[LM] for p in ("bf16", "fp32")
@@ -176,6 +183,9 @@ def test_precision_changes_what_fits() -> None:
         ("ryzen-5", LM, {"device": "cuda"}, "no machine has cuda.*set its device to auto or cpu"),
         ("ryzen-5", LM, {"device": "mps"}, "no machine has mps"),
         ("ryzen-5", LM, {"precision": "fp16"}, "fp16 does not run on cpu: choose fp32 or bf16"),
+        ("server-amx", LM, {"precision": "bf16x3"}, "bf16x3 does not run on cpu: choose fp32 or bf16, or another"),
+        ("ryzen-5", DECODER, {"precision": "bf16x3"}, "bf16x3 needs a CPU with AMX: choose fp32 or bf16"),
+        ("rtx-4090", DECODER, {"precision": "bf16x3"}, "bf16x3 does not run on cuda: choose fp32 or fp16 or bf16"),
         ("ryzen-5", LM, {"num_gpus": 1.0}, "num_gpus must be 0"),
         ("ryzen-5", LM, {"num_cpus": 64.0}, "lower num_cpus"),
         ("ryzen-5", LM, {"initial_replicas": 5}, "do not fit 12 CPUs and 0 GPUs"),

@@ -106,6 +106,7 @@ def test_whatever_is_planned_fits(cluster, footprints, device, seed) -> None:
                 kept = max(1.0, 0.06 * home.ram_total / 1e9)  # Ray kills replicas where less than 5 % is free
                 assert stage.memory_gb <= home.ram_available / 1e9 - kept + 0.01
                 assert stage.precision != "bf16" or {"bf16", "amx"} & set(home.cpu.instruction_sets)
+                assert stage.precision != "bf16x3" or "amx" in home.cpu.instruction_sets
                 assert stage.quantization != "int8" or {"avx2", "neon"} & set(home.cpu.instruction_sets)
 
 

@@ -23,7 +23,6 @@
 namespace shoal {
 
 using Clock = std::chrono::steady_clock;
-using Duration = Clock::duration;
 
 // Waiting spins only this long, since a phase mostly ends within microseconds of the others' share; then it sleeps, so
 // that an idle team costs nothing and a thread whose partner lost its core to a neighbour gives its own away.
@@ -81,8 +80,8 @@ class Barrier {
  public:
   explicit Barrier(int members) : members_(members) {}
 
-  // Returns how long it had to sleep.
-  Duration wait() {
+  // Returns whether it had to sleep.
+  bool wait() {
     const unsigned now = generation_.load();
     if (arrived_.fetch_add(1) + 1 == members_) {
       arrived_.store(0);
@@ -91,15 +90,14 @@ class Barrier {
         std::lock_guard<std::mutex> lock(mutex_);
         wake_.notify_all();
       }
-      return Duration::zero();
+      return false;
     }
-    if (spin(now)) return Duration::zero();
-    const auto began = Clock::now();
+    if (spin(now)) return false;
     std::unique_lock<std::mutex> lock(mutex_);
     sleepers_.fetch_add(1);  // before the predicate looks at the generation, after which the last one looks here
     wake_.wait(lock, [&] { return generation_.load() != now; });
     sleepers_.fetch_sub(1);
-    return Clock::now() - began;
+    return true;
   }
 
  private:
@@ -127,7 +125,6 @@ class Team;
 // One thread's view of its team, inside Team::run.
 struct Member {
   int index, count;
-  int64_t meeting;  // number of the next one, ever rising
   Team* team;
 
   // Calls work(i) for this member's share of 0..size-1, then waits until all shares are done.
@@ -137,17 +134,10 @@ struct Member {
     meet();
   }
 
-  void meet() {
-    if (count > 1) meet_others();
-  }
-
-  inline void meet_others();
+  inline void meet();
 };
 
-// The caller's thread and its helpers. Where another process keeps taking a helper's core away, the caller sleeps for a
-// good part of a run, and both do better side by side: it dismisses the helpers and tries again later and later.
-// Shares do not change results, so this needs no decision from outside. (Counting sleeps instead of their time dismissed
-// helpers on quiet machines, where two shares of a long phase differ by more than it is worth to spin: half the speed.)
+// The caller's thread and its helpers. Shares do not change results.
 class Team {
  public:
   explicit Team(int threads) : count_(threads), cores_(threads), barrier_(threads) {
@@ -166,72 +156,39 @@ class Team {
   }
 
   // Runs job on every thread of the team, the caller's own included, and returns when all have finished.
-  void run(std::function<void(Member)> job) {
-    if (count_ == 1 || alone_ > 0) {
-      alone_--;
-      return job(Member{0, 1, 0, this});
-    }
-    job_ = job;
-    slept_ = Duration::zero();
-    began_ = Clock::now();
-    runs_++;
+  void run(const std::function<void(Member)>& job) {
+    if (count_ == 1) return job(Member{0, 1, this});
+    job_ = &job;
     cores_.note(0);
     barrier_.wait();
-    job(Member{0, count_, runs_ << 32, this});
-    const bool dismissed = dismissed_ >> 32 == runs_;
-    if (!dismissed) barrier_.wait();
-    patience_ = dismissed ? std::min(2 * patience_, kPatience) : 1;
-    alone_ = dismissed ? patience_ : 0;
+    job(Member{0, count_, this});
+    barrier_.wait();
   }
 
  private:
   friend struct Member;
-  struct Dismissed {};
-  static constexpr int kPatience = 64;
-  // A neighbour that takes a core keeps it for a scheduler's slice, some three milliseconds: one slice says nothing.
-  static constexpr auto kGrace = std::chrono::milliseconds(8);  // of sleep, before it is judged
-
-  bool better_alone() const { return slept_ > kGrace && 3 * slept_ > Clock::now() - began_; }
 
   void help(int index) {
     for (;;) {
       barrier_.wait();
-      const auto job = job_;  // a copy: the caller does not wait for those it dismissed
-      if (!job) return;
+      if (!job_) return;
       cores_.spread(index);
-      try {
-        job(Member{index, count_, runs_ << 32, this});
-        barrier_.wait();
-      } catch (Dismissed) {
-      }
+      (*job_)(Member{index, count_, this});
+      barrier_.wait();
     }
   }
 
   const int count_;
   Cores cores_;
   Barrier barrier_;
-  std::function<void(Member)> job_;
-  int alone_ = 0, patience_ = 1;  // the caller's own, as the next two
-  Clock::time_point began_;
-  Duration slept_{};
-  int64_t runs_ = 0;
-  std::atomic<int64_t> dismissed_{0};  // the last meeting after which helpers were not needed
+  const std::function<void(Member)>* job_ = nullptr;
   std::vector<std::thread> helpers_;
 };
 
-inline void Member::meet_others() {
-  meeting++;
-  if (index == 0 && team->better_alone()) team->dismissed_ = meeting;
+inline void Member::meet() {
+  if (count == 1) return;
   team->cores_.note(index);
-  const Duration slept = team->barrier_.wait();
-  if (slept > Duration::zero()) team->cores_.spread(index);
-  // Equal, not later: a helper that is slow to leave one meeting must still come to the next.
-  if (team->dismissed_ == meeting) {
-    if (index != 0) throw Team::Dismissed();
-    count = 1;
-  } else if (index == 0) {
-    team->slept_ += slept;
-  }
+  if (team->barrier_.wait()) team->cores_.spread(index);
 }
 
 }  // namespace shoal

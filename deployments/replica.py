@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from cluster import affinity
@@ -36,6 +38,11 @@ def check_codec(own: str, asked: str) -> None:
     codes of another codec."""
     if own != asked:
         raise OtherCodec("another checkpoint is being deployed: try again in a minute")
+
+
+def arithmetic(plan: StagePlan) -> dict[str, Any]:
+    """How a codec's network computes: its `dtype`, and whether in `bf16x3`."""
+    return {"dtype": dtype_of(plan), "bf16x3": plan.precision == "bf16x3"}
 
 
 def dtype_of(plan: StagePlan) -> torch.dtype:

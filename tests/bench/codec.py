@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from deployments.replica import dtype_of
+from deployments.replica import arithmetic
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
 from models.reference_encoder.encoder import ReferenceEncoder
@@ -47,7 +48,7 @@ def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") 
     stage = plan(threads, device).stages["vq_decoder"]
     source = Checkpoint(checkpoint)
     config = source.codec_config
-    decoder = VQDecoder(config, source.codec_tensors("decoder"), device, dtype_of(stage), 2)
+    decoder = VQDecoder(config, source.codec_tensors("decoder"), device, max_streams=2, **arithmetic(stage))
     decoder.warm_up([FIRST, BLOCK])
 
     def first() -> None:
@@ -62,17 +63,17 @@ def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") 
 
 
 def encoding(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
-    """The encoder as planned, and in bf16."""
+    """The encoder as planned, and in fp32 and bf16."""
     stage = plan(threads, device).stages["reference_encoder"]
     source = Checkpoint(checkpoint)
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     sound = _sound(config)
     rtf = {}
-    for dtype in dict.fromkeys([dtype_of(stage), torch.bfloat16]):
-        encoder = ReferenceEncoder(config, tensors, device, dtype)
-        rtf[str(dtype)] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
+    for precision in dict.fromkeys([stage.precision, "fp32", "bf16"]):
+        encoder = ReferenceEncoder(config, tensors, device, **arithmetic(replace(stage, precision=precision)))
+        rtf[precision] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
         del encoder
-    return {"rtf": rtf[str(dtype_of(stage))], "precision": stage.precision, "rtf_by_dtype": rtf}
+    return {"rtf": rtf[stage.precision], "precision": stage.precision, "rtf_by_precision": rtf}
 
 
 def upstream_decode(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:

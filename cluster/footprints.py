@@ -27,8 +27,9 @@ class Footprints:
     `kv_values_per_token`: layers x kv heads x head dim x 2 (key and value). `slot_tokens`: positions that one slot
     pre-allocates (30 s of reference + text + 1,024 new frames); `prefix_tokens`: of a voice whose prefix stays cached
     (30 s of reference and its transcript). `*_values_*` are counted in values, so that the bytes follow the precision:
-    the encoder works on pieces of 32 frames, the decoder on about four tensors of 96 channels over a block of 25 frames
-    of 2,048 samples, and keeps `decoder_state_values` (mostly its attention window) for every stream that may be open.
+    the encoder works on pieces of 16 frames (on a CPU of 32, its longest layers on 8), the decoder on about
+    four tensors of 96 channels over a block of 25 frames of 2,048 samples, and keeps `decoder_state_values` (mostly its
+    attention window) for every stream that may be open.
     `runtime_gb`: a process with torch and the kernels that it makes; `cuda_context_gb`: VRAM that a CUDA process takes
     before its first tensor; `cuda_host_gb`: its RAM.
 

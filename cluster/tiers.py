@@ -78,7 +78,7 @@ class PerStage(_Strict):
 
 class Precisions(_Strict):
     reference_encoder: tuple[Precision, ...]
-    text_to_semantic: tuple[Precision, ...]
+    text_to_semantic: tuple[Literal["fp32", "bf16", "fp16"], ...]
     vq_decoder: tuple[Precision, ...]
 
 

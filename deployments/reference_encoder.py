@@ -51,9 +51,9 @@ class ReferenceEncoder:
 
 
 def _load(source: Checkpoint, plan: StagePlan) -> Network:
-    """A network that has encoded a second of silence."""
+    """A network that has encoded silence."""
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     network = Network(config, tensors, plan.device, **arithmetic(plan))
     release(tensors)
-    network.encode([np.zeros(config.sample_rate, np.float32)])
+    network.warm_up()
     return network

@@ -34,7 +34,8 @@ NETWORKS = [
     *(f"models/text_to_semantic/{name}.py" for name in ["network", "transformer", "sampling", "linear", "engine"]),
     *("models/text_to_semantic/prefix_cache.py", "models/text_to_semantic/scheduler.py"),
     *(f"models/text_to_semantic/{name}.py" for name in ["traffic", "claims", "work"]),
-    *("models/text_to_semantic/native/*.py", "models/codec/*.py", "models/vq_decoder/*.py"),
+    *("models/text_to_semantic/native/*.py", "models/native/*.py", "models/memory.py"),
+    *("models/codec/*.py", "models/vq_decoder/*.py"),
     "models/reference_encoder/encoder.py",
 ]
 

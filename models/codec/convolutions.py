@@ -16,8 +16,9 @@ class Convolution:
     """(batch, stride * n, in) -> (batch, repeat * n, out / repeat), with a Snake on either side where alphas are given.
 
     Result r is the sum over segments s of weight[:, s] (out, in) times row r * stride + s * dilation, where row 0 is
-    the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 whatever the network
-    does. What follows a Snake `after` reads nothing else; with `residual` its result is added to what went before both.
+    the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 (natively in bf16x3)
+    whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is added to
+    what went before both.
     """
 
     weight: Tensor  # (out, segments, in)

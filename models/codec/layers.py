@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -18,9 +19,11 @@ from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
 from models.configs import TransformerConfig
 
-# At S1-mini's widths one tensor is then about 3 MB in bf16; with 32 frames at once a decoder held 0.1 to 0.2 GB more
-# and was no faster.
+# At S1-mini's widths one tensor is then about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held 0.1
+# to 0.2 GB more and was no faster.
 _FRAMES_AT_ONCE = 8
+
+logger = logging.getLogger(__name__)
 
 Layer = Callable[[Tensor, Step], Tensor]
 
@@ -67,7 +70,11 @@ class Builder:
     @functools.cached_property
     def _workspace(self) -> Workspace | None:
         fits = self.device.type == "cpu" and (self._bf16x3 or self.dtype == torch.bfloat16)
-        return Workspace(torch.get_num_threads()) if fits and library() else None
+        if fits and library():
+            return Workspace(torch.get_num_threads())
+        if self._bf16x3:
+            logger.warning("the codec runs in fp32 on torch, slower: the kernels for bf16x3 cannot be used here")
+        return None
 
 
 class ConvNeXt:

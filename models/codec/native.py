@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import logging
@@ -9,6 +10,7 @@ import weakref
 from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_int64, c_void_p
 from math import prod
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +38,10 @@ class _Convolution(Structure):
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The kernels, where they can be compiled and this machine has the tiles that they need."""
+    """The kernels, where this machine has the tiles that they need, and they can be compiled and used."""
+    with contextlib.suppress(OSError):  # or all of them would be compiled to learn as much
+        if "amx_bf16" not in Path("/proc/cpuinfo").read_text():
+            return None
     try:
         library = load()
     except CannotBuild as error:

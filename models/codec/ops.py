@@ -1,4 +1,4 @@
-"""Linear layers and causal convolutions over (batch, time, channels), and the weight algebra that feeds them.
+"""Linear layers, convolutions and Snake over (batch, time, channels), in torch.
 
 On a CPU with oneDNN, linear weights are packed once: torch's own `linear` repacks bf16 weights at every call and sends
 fp32 to MKL, which is 2 to 5 times slower at the few rows of a streamed block. A convolution of heavy weights and few

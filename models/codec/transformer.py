@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.codec.native import NativeLinear
 from models.codec.ops import Linear
 from models.codec.state import Contexts, Step
 from models.configs import TransformerConfig
@@ -26,7 +27,7 @@ class WindowTransformer:
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,
-        linear: Callable[..., Linear],
+        linear: Callable[..., Linear | NativeLinear],
         device: torch.device,
         dtype: torch.dtype,
         per_frame: int = 1,
@@ -72,7 +73,7 @@ class _Layer:
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,
-        linear: Callable[..., Linear],
+        linear: Callable[..., Linear | NativeLinear],
     ) -> None:
         self._heads, self._head_dim, self._eps = config.n_head, config.head_dim, config.norm_eps
         self._keys_values = contexts.reserve(config.window_size - 1, 2 * config.n_head * config.head_dim)

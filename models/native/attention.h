@@ -16,7 +16,7 @@ namespace shoal {
 constexpr int kMaxHeadDim = 256;
 constexpr int kRows = 4;  // rows of a prompt that read keys and values together
 
-// The structures below are mirrored by network.py: every member is 8 bytes.
+// The structures below are mirrored by abi.py: every member is 8 bytes.
 struct Layer {
   const float *attention_norm, *ffn_norm, *q_norm, *k_norm;  // the last two null without qk_norm
   Linear qkv, wo, w13, w2;

@@ -7,7 +7,7 @@
 // blocks of any size give the same bits.
 #include "tiles.h"
 
-#if SHOAL_TILES && defined(__AMX_BF16__)
+#if SHOAL_TILES && defined(__AMX_BF16__) && defined(__AVX512BF16__)
 
 #include <vector>
 
@@ -128,6 +128,7 @@ struct Workspace {
     const int64_t width = planes * c.channels, bytes = c.stride * width * sizeof(uint16_t);
     const int64_t second = count > kTileRows ? kTileRows * c.stride * width : 0;  // else the first again, to be dropped
     constexpr int half = kTileSize / sizeof(uint16_t);
+    asm volatile("" ::: "memory");  // GCC does not know that a tile's load reads what was stored
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

@@ -36,7 +36,7 @@ constexpr int64_t kRowsForTiles = 7;
 // the hardware's own prefetching stops at every page.
 constexpr int64_t kAhead = 4096;
 
-// Mirrored by network.py: every member is 8 bytes.
+// Mirrored by abi.py: every member is 8 bytes.
 struct Linear {
   const int8_t* weight;
   const float* bias;        // (outputs), or null

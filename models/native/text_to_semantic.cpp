@@ -12,7 +12,7 @@
 
 namespace shoal {
 
-// Mirrored by network.py: every member is 8 bytes.
+// Mirrored by abi.py: every member is 8 bytes.
 struct Table {  // an embedding as stored
   const void* rows;
   int64_t count, columns, is_bf16;

@@ -1,6 +1,7 @@
-// Matrix tiles (Intel AMX): a block of weights times sixteen rows at once, with the very integers of linear.h.
+// Matrix tiles (Intel AMX): whether and how this process uses them, and a block of linear.h's weights times sixteen rows at
+// once, with the very same integers.
 //
-// Tiles multiply bytes, so activations also lie as the upper and the lower bytes of their int16:
+// There tiles multiply bytes, so activations also lie as the upper and the lower bytes of their int16:
 // sum w * x = 256 * sum w * upper + sum w * lower, which stays exact in int32.
 #pragma once
 

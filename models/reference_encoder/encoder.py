@@ -18,13 +18,14 @@ from models.codec.state import Step
 from models.configs import CodecConfig
 
 # The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache. The last
-# one is filled with silence: oneDNN makes and keeps kernels for every shape, and recordings have every length.
-_FRAMES_AT_ONCE, _MULTIPLE = 32, 16
+# one is filled with silence: oneDNN makes and keeps kernels for every shape, and recordings have every length. A CPU
+# reads all weights for each piece, so it takes two at once where it can.
+_PIECE = 16
 
 
 class ReferenceEncoder:
     """Encodes batches of recordings. `tensors` is the encoder half of a codec checkpoint
-    (`Checkpoint.codec_tensors("encoder")`)."""
+    (`Checkpoint.codec_tensors("encoder")`). Not thread-safe."""
 
     def __init__(
         self,
@@ -45,6 +46,11 @@ class ReferenceEncoder:
         names += [f"quantizer.quantizer.quantizers.{i}." for i in range(config.n_codebooks)]
         self._quantizers = [_Quantizer(tensors, name, self._device) for name in names]
 
+    def warm_up(self) -> None:
+        """Encode silence in pieces of every length, so that kernels are made before the first request."""
+        for pieces in (2, 1):
+            self.encode([np.zeros(pieces * _PIECE * self.config.frame_length, np.float32)])
+
     @torch.inference_mode()
     def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Mono float32 recordings (samples,) at config.sample_rate -> codes (num_codebooks, frames) int16 for each.
@@ -55,14 +61,15 @@ class ReferenceEncoder:
         frame_length = self.config.frame_length
         frames = [-(-len(waveform) // frame_length) for waveform in waveforms]
         order = sorted(range(len(waveforms)), key=lambda i: -frames[i])  # those still running are then the first rows
-        longest = -(-max(frames, default=0) // _MULTIPLE) * _MULTIPLE
+        longest = -(-max(frames, default=0) // _PIECE) * _PIECE
         padded = np.zeros((len(waveforms), longest * frame_length), np.float32)
         codes = np.zeros((len(waveforms), self.config.num_codebooks, longest), np.int16)
         for row, i in enumerate(order):
             padded[row, : len(waveforms[i])] = waveforms[i]
         tails = self._contexts.allocate(len(waveforms))
-        for start in range(0, longest, _FRAMES_AT_ONCE):
-            end = min(start + _FRAMES_AT_ONCE, longest)
+        at_once = 2 * _PIECE if self._device.type == "cpu" else _PIECE
+        for start in range(0, longest, at_once):
+            end = min(start + at_once, longest)
             running = sum(count > start for count in frames)
             samples = torch.from_numpy(padded[:running, start * frame_length : end * frame_length]).to(self._device)
             positions = torch.full((running,), start, device=self._device)

@@ -20,7 +20,7 @@ from models.codec.convolutions import Convolution
 from models.codec.ops import Activation, inverse_alpha
 from models.codec.state import Contexts, Step
 from models.memory import lazy_zeros
-from models.native.build import CannotBuild, load
+from models.native.build import CannotBuild, declare, load
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +57,7 @@ def library() -> ctypes.CDLL | None:
         "linear": (None, [c_void_p, POINTER(_Convolution), c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
         "run_chain": (None, [c_void_p, c_void_p, c_int64, POINTER(c_void_p), c_void_p]),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, f"shoal_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
+    return declare(library, signatures)
 
 
 class Workspace:

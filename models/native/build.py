@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 SOURCES = Path(__file__).parent
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC", "-std=c++17", "-pthread", "-Wno-psabi")
@@ -46,6 +47,14 @@ def load(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise CannotBuild(f"{path} cannot be loaded: {error}") from error
+
+
+def declare(library: ctypes.CDLL, signatures: dict[str, tuple[Any, list[Any]]]) -> ctypes.CDLL:
+    """The library, told what each function `shoal_<name>` gives and takes: {name: (result, arguments)} of ctypes."""
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, f"shoal_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
 
 
 def library_path(flags: tuple[str, ...] = ()) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import POINTER, Structure, c_double, c_float, c_int64, c_void_p
 
-from models.native.build import load
+from models.native.build import declare, load
 
 
 class Linear(Structure):
@@ -57,7 +57,4 @@ def functions(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         "decode": (None, [c_void_p, c_void_p, c_int64, c_void_p, c_void_p]),
         "draw": (c_int64, [c_void_p, c_int64, c_float, c_float, c_float, c_int64, c_int64, c_int64, c_void_p]),
     }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(library, f"shoal_{name}")
-        function.restype, function.argtypes = result, arguments
-    return library
+    return declare(library, signatures)

@@ -72,7 +72,7 @@ def _compile(path: Path, flags: tuple[str, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = Path(scratch) / path.name
-            command = [_compiler(), *FLAGS, *flags, *map(str, sorted(SOURCES.glob("*.cpp"))), "-o", str(made)]
+            command = [compiler(), *FLAGS, *flags, *map(str, sorted(SOURCES.glob("*.cpp"))), "-o", str(made)]
             result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
             if result.returncode:
                 lines = result.stderr.splitlines()
@@ -83,7 +83,8 @@ def _compile(path: Path, flags: tuple[str, ...]) -> None:
         raise CannotBuild(f"cannot compile to {path}: {error}") from error
 
 
-def _compiler() -> str:
+def compiler() -> str:
+    """The path of a C++ compiler. Raises CannotBuild."""
     for name in (os.environ.get("CXX"), "g++", "clang++", "c++"):
         if name and (found := shutil.which(name)):
             return found

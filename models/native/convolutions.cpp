@@ -75,7 +75,7 @@ struct Workspace {
   void prepare(Member& me, const Convolution& c, const float* x, int64_t rows, uint16_t* tail) {
     const int64_t width = planes * c.channels, kept = c.context * width;
     uint16_t* buffer = inputs.data();
-    if (me.index == 0 && tail) std::memcpy(buffer, tail, kept * sizeof(uint16_t));
+    if (tail) me.each(1, [&](int64_t) { std::memcpy(buffer, tail, kept * sizeof(uint16_t)); });
     me.each(rows, [&](int64_t r) {
       for (int64_t i = 0; i < c.channels; i += kLanes) {
         Floats v = load_some(x + r * c.inputs + i, c.inputs - i);
@@ -83,7 +83,7 @@ struct Workspace {
         store_bf16<planes>(buffer + kept + r * width + i, c.channels, v);
       }
     });
-    if (me.index == 0 && tail) std::memcpy(tail, buffer + rows * width, kept * sizeof(uint16_t));
+    if (tail) me.each(1, [&](int64_t) { std::memcpy(tail, buffer + rows * width, kept * sizeof(uint16_t)); });
   }
 
   // Tiles multiply while the block before is finished: the one takes as long as the other.
@@ -102,7 +102,7 @@ struct Workspace {
         finish<planes>(c, sums[which ^ 1][r], before_row + r, before_panel, ending, other, out);
       }
     };
-    for (int64_t i = units * me.index / me.count; i < units * (me.index + 1) / me.count; i++) {
+    const auto multiply_unit = [&](int64_t i) {
       const int64_t panel = heavy ? i / chunks : i % panels, chunk = heavy ? i % chunks : i / panels;
       const int64_t end = std::min(rows, (chunk + 1) * kChunk);
       for (int64_t row = chunk * kChunk; row < end; row += 2 * kTileRows) {
@@ -116,9 +116,8 @@ struct Workspace {
         before_row = row, before_panel = panel, before_count = count;
         which ^= 1;
       }
-    }
-    finish_before(0, before_count);
-    me.meet();
+    };
+    me.each(units, multiply_unit, [&] { finish_before(0, before_count); });
   }
 
   // Up to 32 results of a panel; `meanwhile` is called with the number of each step.
@@ -196,7 +195,7 @@ class Chain {
   // x (rows, inputs) of one stream and a tail for each convolution; out receives the last one's results.
   void run(const float* x, int64_t rows, uint16_t* const* tails, float* out) {
     reserve(rows);
-    w_.team.run([&](Member me) { run(me, x, rows, tails, out); });
+    w_.team.run([&](Member& me) { run(me, x, rows, tails, out); });
   }
 
  private:
@@ -257,7 +256,7 @@ void shoal_linear(void* workspace, const shoal::Convolution* layer, const float*
                   const float* other, float* out) {
   auto& w = *static_cast<shoal::Workspace*>(workspace);
   w.reserve(*layer, rows);
-  w.team.run([&](shoal::Member me) {
+  w.team.run([&](shoal::Member& me) {
     w.prepare(me, *layer, x, rows, nullptr);
     w.multiply(me, *layer, w.inputs.data(), rows, static_cast<shoal::Ending>(ending), other, out);
   });

@@ -1,8 +1,8 @@
 // A fixed team of threads that walks through a computation together, phase by phase.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -76,71 +76,118 @@ class Cores {
   std::vector<std::atomic<int>> of_;
 };
 
-class Barrier {
+// A number that only grows, and that threads wait for.
+class Count {
  public:
-  explicit Barrier(int members) : members_(members) {}
+  // Wakes those who wait for `target` when it gets there.
+  void add(uint64_t more, uint64_t target) {
+    if (value_.fetch_add(more) + more != target || sleepers_.load() == 0) return;
+    std::lock_guard<std::mutex> lock(mutex_);
+    wake_.notify_all();
+  }
 
   // Returns whether it had to sleep.
-  bool wait() {
-    const unsigned now = generation_.load();
-    if (arrived_.fetch_add(1) + 1 == members_) {
-      arrived_.store(0);
-      generation_.fetch_add(1);
-      if (sleepers_.load() > 0) {
-        std::lock_guard<std::mutex> lock(mutex_);
-        wake_.notify_all();
-      }
-      return false;
-    }
-    if (spin(now)) return false;
+  bool wait(uint64_t target) {
+    if (spin(target)) return false;
     std::unique_lock<std::mutex> lock(mutex_);
-    sleepers_.fetch_add(1);  // before the predicate looks at the generation, after which the last one looks here
-    wake_.wait(lock, [&] { return generation_.load() != now; });
+    sleepers_.fetch_add(1);  // before the predicate looks at the value, after which the one who adds looks here
+    wake_.wait(lock, [&] { return value_.load() >= target; });
     sleepers_.fetch_sub(1);
     return true;
   }
 
  private:
-  bool spin(unsigned now) {
+  bool spin(uint64_t target) const {
+    if (value_.load(std::memory_order_acquire) >= target) return true;
     const auto until = Clock::now() + kSpin;
     do {
       for (int i = 0; i < 16; i++) {
-        if (generation_.load(std::memory_order_acquire) != now) return true;
         relax();
+        if (value_.load(std::memory_order_acquire) >= target) return true;
       }
     } while (Clock::now() < until);
     return false;
   }
 
-  const int members_;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<unsigned> generation_{0};
+  alignas(64) std::atomic<uint64_t> value_{0};
   std::atomic<int> sleepers_{0};
   std::mutex mutex_;
   std::condition_variable wake_;
 };
 
+// What is left of a member's share of a phase. One word holds it all, so that taking from it is one comparison and swap.
+class Share {
+ public:
+  struct Range {
+    int64_t begin, end;
+  };
+
+  static constexpr int kBits = 22;
+  static constexpr int64_t kMost = (int64_t{1} << kBits) - 1;  // items of a phase
+
+  // Takes the first item, or the later half, rounded up; nothing: begin == end. Until someone takes from it in a phase, the
+  // word is that of an earlier phase, and the share is still `whole`.
+  Range first(uint64_t phase, Range whole) {
+    return take(phase, whole, [](Range left) { return Range{left.begin, left.begin + 1}; });
+  }
+  Range half(uint64_t phase, Range whole) {
+    return take(phase, whole, [](Range left) { return Range{(left.begin + left.end) / 2, left.end}; });
+  }
+
+  // Only by the owner of an empty share, from which no one takes.
+  void set(uint64_t phase, Range range) { word_.store(pack(phase, range), std::memory_order_relaxed); }
+
+ private:
+  static constexpr uint64_t kPhases = uint64_t{1} << (64 - 2 * kBits);
+
+  static uint64_t pack(uint64_t phase, Range range) {
+    return phase << 2 * kBits | static_cast<uint64_t>(range.begin) << kBits | static_cast<uint64_t>(range.end);
+  }
+
+  // Relaxed: what an item reads was written in earlier phases, whose end the caller has seen.
+  template <class Part>
+  Range take(uint64_t phase, Range whole, Part&& part) {
+    uint64_t word = word_.load(std::memory_order_relaxed);
+    for (;;) {
+      const uint64_t behind = (phase - (word >> 2 * kBits)) % kPhases;
+      if (behind >= kPhases / 2) return {0, 0};  // the others are in a later phase: this one is over
+      const Range left = behind ? whole
+                                : Range{static_cast<int64_t>(word >> kBits) & kMost, static_cast<int64_t>(word) & kMost};
+      if (left.begin == left.end) return {0, 0};
+      const Range taken = part(left);
+      const Range rest = taken.begin == left.begin ? Range{taken.end, left.end} : Range{left.begin, taken.begin};
+      if (word_.compare_exchange_weak(word, pack(phase, rest), std::memory_order_relaxed)) return taken;
+    }
+  }
+
+  alignas(64) std::atomic<uint64_t> word_{0};
+};
+
 class Team;
 
-// One thread's view of its team, inside Team::run.
+// One thread's view of its team, inside Team::run. All members go through the same phases, of the same sizes. One may be
+// behind the others by several phases, which are over then: outside of items it must not rely on what those write.
 struct Member {
   int index, count;
   Team* team;
+  uint64_t phase = 0, items = 0;  // of all phases so far
 
-  // Calls work(i) for this member's share of 0..size-1, then waits until all shares are done.
+  // Calls work(i) for each i of 0..size-1, on one member or another, and returns when all are done. A member begins with
+  // its own share and then takes from those who are late, as they may have lost their cores. One that had any item calls
+  // finish() after its last.
+  template <class Work, class Finish>
+  void each(int64_t size, Work&& work, Finish&& finish);
+
   template <class Work>
   void each(int64_t size, Work&& work) {
-    for (int64_t i = size * index / count; i < size * (index + 1) / count; i++) work(i);
-    meet();
+    each(size, work, [] {});
   }
-
-  inline void meet();
 };
 
-// The caller's thread and its helpers. Shares do not change results.
+// The caller's thread and its helpers. Who does what does not change results.
 class Team {
  public:
-  explicit Team(int threads) : count_(threads), cores_(threads), barrier_(threads) {
+  explicit Team(int threads) : count_(threads), cores_(threads), shares_(threads), caller_{0, threads, this} {
     try {
       for (int i = 1; i < threads; i++) helpers_.emplace_back([this, i] { help(i); });
     } catch (const std::system_error& error) {  // those that started wait for the others: there is no way back
@@ -151,44 +198,74 @@ class Team {
 
   ~Team() {
     job_ = nullptr;
-    barrier_.wait();
+    start();
     for (auto& helper : helpers_) helper.join();
   }
 
   // Runs job on every thread of the team, the caller's own included, and returns when all have finished.
-  void run(const std::function<void(Member)>& job) {
-    if (count_ == 1) return job(Member{0, 1, this});
+  void run(const std::function<void(Member&)>& job) {
     job_ = &job;
     cores_.note(0);
-    barrier_.wait();
-    job(Member{0, count_, this});
-    barrier_.wait();
+    start();
+    job(caller_);
+    left_.wait(runs_ * (count_ - 1));
   }
 
  private:
   friend struct Member;
 
+  // The next item of a member's own share of a phase; when that is empty, half of another's becomes it. -1: nothing is left.
+  int64_t take(const Member& me, int64_t size) {
+    const auto whole = [&](int of) { return Share::Range{size * of / count_, size * (of + 1) / count_}; };
+    Share& own = shares_[me.index];
+    Share::Range range = own.first(me.phase, whole(me.index));
+    for (int i = 1; i < count_ && range.begin == range.end; i++) {
+      const int other = (me.index + i) % count_;
+      range = shares_[other].half(me.phase, whole(other));
+      if (range.end - range.begin > 1) own.set(me.phase, {range.begin + 1, range.end});
+    }
+    return range.begin == range.end ? -1 : range.begin;
+  }
+
+  void start() {
+    runs_++;
+    started_.add(1, runs_);
+  }
+
   void help(int index) {
-    for (;;) {
-      barrier_.wait();
+    Member me{index, count_, this};
+    for (uint64_t run = 1;; run++) {
+      started_.wait(run);
       if (!job_) return;
       cores_.spread(index);
-      (*job_)(Member{index, count_, this});
-      barrier_.wait();
+      (*job_)(me);
+      left_.add(1, run * (count_ - 1));
     }
   }
 
   const int count_;
   Cores cores_;
-  Barrier barrier_;
-  const std::function<void(Member)>* job_ = nullptr;
+  Count started_, done_, left_;  // runs; items of all phases; helpers' runs
+  std::vector<Share> shares_;
+  Member caller_;
+  uint64_t runs_ = 0;
+  const std::function<void(Member&)>* job_ = nullptr;
   std::vector<std::thread> helpers_;
 };
 
-inline void Member::meet() {
-  if (count == 1) return;
+template <class Work, class Finish>
+void Member::each(int64_t size, Work&& work, Finish&& finish) {
+  assert(size <= Share::kMost);
+  phase++;
+  items += size;
+  int64_t did = 0;
+  for (int64_t item; (item = team->take(*this, size)) >= 0; did++) work(item);
+  if (did) {
+    finish();
+    team->done_.add(did, items);
+  }
   team->cores_.note(index);
-  if (team->barrier_.wait()) team->cores_.spread(index);
+  if (team->done_.wait(items)) team->cores_.spread(index);
 }
 
 }  // namespace shoal

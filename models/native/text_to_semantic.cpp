@@ -106,7 +106,7 @@ class Network {
 
   // values (1 + num_codebooks, length): token ids over codes. hidden (dim) receives the last position's.
   void prefill(int64_t slot, const int32_t* values, int64_t length, int64_t start, float* hidden) {
-    team_.run([&](Member me) {
+    team_.run([&](Member& me) {
       int64_t count = 0;
       for (int64_t first = 0; first < length; first += count) {
         count = std::min(kChunk, length - first);
@@ -116,22 +116,22 @@ class Network {
           const int64_t code = at[0] - m_.semantic_begin;
           embed(at, length, code >= 0 && code < m_.codebook_size, x_.data() + r * width_);
         });
-        forward(me, m_.slow, count);
+        forward(me, m_.slow, count, (start + first) % kRows);
       }
-      if (me.index == 0) std::memcpy(hidden, x_.data() + (count - 1) * width_, m_.slow.dim * sizeof(float));
     });
+    std::memcpy(hidden, x_.data() + (length - 1) % kChunk * width_, m_.slow.dim * sizeof(float));
     slots_[slot].position = start + length;
   }
 
   // The frame (1 + num_codebooks) that follows a prompt whose last hidden state is given.
   void first_frame(int64_t slot, const float* hidden, int64_t* frame, float* trace) {
     std::memcpy(hidden_.data(), hidden, m_.slow.dim * sizeof(float));
-    team_.run([&](Member me) { sample(me, &slot, 1, frame, trace); });
+    team_.run([&](Member& me) { sample(me, &slot, 1, frame, trace); });
   }
 
   // One more frame of each slot listed: frames (count, 1 + num_codebooks).
   void decode(const int64_t* slots, int64_t count, int64_t* frames, float* trace) {
-    team_.run([&](Member me) {
+    team_.run([&](Member& me) {
       me.each(count, [&](int64_t r) {
         Slot& slot = slots_[slots[r]];
         rows_[r] = row_of(slots[r], slot.position++);
@@ -139,7 +139,7 @@ class Network {
         slot.frame[0] = slot.frame[1] + static_cast<int32_t>(m_.semantic_begin);
         embed(slot.frame.data(), 1, true, x_.data() + r * width_);
       });
-      forward(me, m_.slow, count);
+      forward(me, m_.slow, count, 0);
       me.each(count, [&](int64_t r) {
         std::memcpy(hidden_.data() + r * width_, x_.data() + r * width_, width_ * sizeof(float));
       });
@@ -186,10 +186,11 @@ class Network {
     });
   }
 
-  // Runs rows 0..count-1 of rows_ and x_ through a stack, in place.
-  void forward(Member& me, const Stack& stack, int64_t count) {
+  // Runs rows 0..count-1 of rows_ and x_ through a stack, in place; the first is `lead` rows behind one that kRows divides,
+  // if they are a slot's consecutive positions.
+  void forward(Member& me, const Stack& stack, int64_t count, int64_t lead) {
     float* scores = scores_.data() + me.index * 2 * kRows * pad(m_.positions, kLanes);
-    const int64_t lead = rows_[0].position % kRows, tiles = (lead + count + kRows - 1) / kRows;
+    const int64_t tiles = (lead + count + kRows - 1) / kRows;
     for (int64_t l = 0; l < stack.layers; l++) {
       const Layer& layer = stack.layer[l];
       quantize_normed(me, x_.data(), width_, layer.attention_norm, stack, count);
@@ -239,7 +240,7 @@ class Network {
     project(me, count);
     for (int64_t codebook = 1; codebook < m_.num_codebooks; codebook++) {
       const int64_t each = codebook == 1 ? 2 : 1;
-      forward(me, fast, each * count);
+      forward(me, fast, each * count, 0);
       quantize_normed(me, x_.data() + (each - 1) * width_, each * width_, m_.fast_norm, fast, count);
       apply<Finish::kStore>(me, m_.residual_head, quantized_, count, logits_.data(), logits_width_);
       me.each(count, [&](int64_t r) {

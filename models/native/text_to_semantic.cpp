@@ -300,10 +300,10 @@ class Network {
   Team team_;
   std::vector<Slot> slots_;
   int64_t width_, qkv_width_, inner_width_, logits_width_;  // strides of the buffers below
-  std::vector<float> x_, hidden_, normed_, qkv_, inner_, logits_, scores_, work_;
-  std::vector<int16_t> values_;
-  std::vector<int8_t> bytes_;
-  std::vector<float> scales_;
+  Buffer<float> x_, hidden_, normed_, qkv_, inner_, logits_, scores_, work_;
+  Buffer<int16_t> values_;
+  Buffer<int8_t> bytes_;
+  Buffer<float> scales_;
   Quantized quantized_{};
   std::vector<Row> rows_;
 };

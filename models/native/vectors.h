@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <vector>
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -12,6 +14,25 @@
 namespace shoal {
 
 constexpr int kLanes = 16;
+
+// Memory that begins with a cache line: a row of a tile, or sixteen floats, then lie in one and not in two.
+template <class T>
+struct Lines {
+  static constexpr std::align_val_t kLine{64};
+  using value_type = T;
+
+  Lines() = default;
+  template <class U>
+  Lines(const Lines<U>&) {}
+
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kLine)); }
+  void deallocate(T* at, size_t) { ::operator delete(at, kLine); }
+  bool operator==(const Lines&) const { return true; }
+  bool operator!=(const Lines&) const { return false; }
+};
+
+template <class T>
+using Buffer = std::vector<T, Lines<T>>;
 
 typedef float Floats __attribute__((vector_size(64)));
 typedef int32_t Ints __attribute__((vector_size(64)));

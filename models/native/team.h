@@ -5,6 +5,7 @@
 #include <cassert>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -153,7 +154,11 @@ class Share {
       if (behind >= kPhases / 2) return {0, 0};  // the others are in a later phase: this one is over
       const Range left = behind ? whole
                                 : Range{static_cast<int64_t>(word >> kBits) & kMost, static_cast<int64_t>(word) & kMost};
-      if (left.begin == left.end) return {0, 0};
+      if (left.begin == left.end) {
+        // One that is never given an item would keep a word so old that it looks new.
+        if (behind > kPhases / 4) word_.compare_exchange_strong(word, pack(phase, {0, 0}), std::memory_order_relaxed);
+        return {0, 0};
+      }
       const Range taken = part(left);
       const Range rest = taken.begin == left.begin ? Range{taken.end, left.end} : Range{left.begin, taken.begin};
       if (word_.compare_exchange_weak(word, pack(phase, rest), std::memory_order_relaxed)) return taken;
@@ -247,7 +252,7 @@ class Team {
   Cores cores_;
   Count started_, done_, left_;  // runs; items of all phases; helpers' runs
   std::vector<Share> shares_;
-  Member caller_;
+  alignas(64) Member caller_;  // changes in every phase, what is before it never
   uint64_t runs_ = 0;
   const std::function<void(Member&)>* job_ = nullptr;
   std::vector<std::thread> helpers_;

@@ -8,6 +8,10 @@ int main(int, char** arguments) {
   const int threads = std::atoi(arguments[1]), runs = std::atoi(arguments[2]);
   shoal::Team team(threads);
   std::vector<int64_t> values(3000), others(values.size());
+  // Of single items, more than half as many as phases have numbers: all but the last share stay empty.
+  team.run([&](shoal::Member& me) {
+    for (int phase = 0; phase < 3 << 18; phase++) me.each(1, [](int64_t) {});
+  });
   int64_t phases = 0, expected = 0;
   std::atomic<int64_t> calls{0}, finished{0};
   for (int run = 0; run < runs; run++) {

@@ -9,9 +9,6 @@ import pytest
 
 from models.native import build
 
-if reason := build.available():
-    pytest.skip(reason, allow_module_level=True)
-
 
 def _compile(source: Path, program: Path) -> Path | None:
     flags = ["-O1", "-g", "-std=c++17", "-pthread", "-fsanitize=thread", f"-I{build.SOURCES}"]

@@ -14,7 +14,13 @@
 namespace shoal {
 
 constexpr int kMaxHeadDim = 256;
-constexpr int kRows = 4;  // rows of a prompt that read keys and values together
+// Rows of a prompt that read keys and values together, and how many sums of sixteen floats the registers hold: of scores
+// (whose keys are converted on the way), and of values.
+#if defined(__AVX512F__)
+constexpr int kRows = 4, kScores = 8, kBlended = 16;
+#else
+constexpr int kRows = 2, kScores = 4, kBlended = 4;
+#endif
 
 // The structures below are mirrored by abi.py: every member is 8 bytes.
 struct Layer {
@@ -97,7 +103,7 @@ inline void prefetch(const uint16_t* from, int64_t size) {
 // reading of the keys, each one's sums are the same four, added in the same order.
 template <int queries>
 void score(const uint16_t* keys, const float* q, int64_t width, float* scores, int64_t stride) {
-  constexpr int parts = 4, together = std::min(parts, 8 / queries);  // eight sums at a time hide the latency
+  constexpr int parts = 4, together = std::min(parts, kScores / queries);  // sums at a time: several hide the latency
   Floats sums[parts][queries];
   for (int first = 0; first < parts; first += together) {
     Floats now[together][queries] = {};
@@ -138,7 +144,7 @@ inline float soften(float* x, int64_t count, float scale) {
   Floats top = fill(-INFINITY);
   for (int64_t i = 0; i < padded; i += kLanes) {
     const Ints filled = lanes() < static_cast<int32_t>(count - i);
-    const Floats v = filled ? load<Floats>(x + i) * scale : fill(-INFINITY);
+    const Floats v = choose(filled, load<Floats>(x + i) * scale, fill(-INFINITY));
     store(x + i, v);
     top = larger(top, v);
   }
@@ -172,7 +178,7 @@ void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, co
     const int64_t own = row.position + i / heads + 1;
     totals[i] = soften(scores + i * stride, own, 1.0f / std::sqrt(static_cast<float>(size)));
   }
-  constexpr int columns = queries >= 8 ? 2 : queries == 4 ? 4 : 8;  // sixteen sums at a time
+  constexpr int columns = std::min(8, kBlended / queries);
   for (int64_t b = 0; b < blocks; b++) {
     const uint16_t* values = entry(stack, row, layer, group, b) + kLanes * width;
     if (b + 1 < blocks) prefetch(entry(stack, row, layer, group, b + 1) + kLanes * width, kLanes * width);

@@ -16,13 +16,17 @@
 #define SHOAL_VNNI 1
 #elif defined(__AVX2__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_AVX2 1
+#include <immintrin.h>
 #endif
 
 namespace shoal {
 
 constexpr int kPanel = 32;  // outputs computed together
+// Rows computed together: as many as the registers hold.
 #if SHOAL_VNNI
-constexpr int kTile = 8;  // rows computed together: as many as the registers hold
+constexpr int kTile = 8;
+#elif SHOAL_AVX2
+constexpr int kTile = 6;
 #else
 constexpr int kTile = 2;
 #endif
@@ -67,38 +71,16 @@ inline void quantize(const float* x, int64_t size, int64_t inputs, Quantized to,
   const float magic = 12582912.0f;  // rounds to the nearest integer, ties to even
   int16_t* out = to.values + row * to.stride;
   for (int64_t i = 0; i < size; i += kLanes) {
-    const Ints q = cast<Ints>(load<Floats>(x + i) * inverse + magic) - cast<int32_t>(magic);
-    store(out + i, __builtin_convertvector(q, SignedShorts));
+    const Ints q = as_ints(load<Floats>(x + i) * inverse + magic) - cast<int32_t>(magic);
+    store_narrow(out + i, q);
     if (to.tiles) {  // without padding: weights are zero there
       int8_t* upper = to.tile(row, i) + row % kTileRows * kGroup + i % kGroup;
-      store(upper, __builtin_convertvector(q >> 8, SignedBytes));
-      store(upper + kTileSize, __builtin_convertvector(q, SignedBytes));
+      store_narrow(upper, q >> 8);
+      store_narrow(upper + kTileSize, q);
     }
   }
   std::memset(out + size, 0, (inputs - size) * sizeof(int16_t));
   to.scale[row] = peak / 32767.0f;
-}
-
-// total[n] += w[n][0] * x[0] + w[n][1] * x[1], for 16 outputs n.
-inline Ints dot2(Ints total, const int8_t* w, const int16_t* x) {
-#if SHOAL_VNNI
-  int32_t pair;
-  std::memcpy(&pair, x, 4);
-  const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
-  return (Ints)_mm512_dpwssd_epi32((__m512i)total, wide, _mm512_set1_epi32(pair));
-#elif SHOAL_AVX2
-  int32_t pair;
-  std::memcpy(&pair, x, 4);
-  const __m128i* from = reinterpret_cast<const __m128i*>(w);
-  __m256i halves[2];
-  for (int i = 0; i < 2; i++) {
-    halves[i] = _mm256_madd_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128(from + i)), _mm256_set1_epi32(pair));
-  }
-  return total + load<Ints>(halves);
-#else
-  const Ints both = __builtin_convertvector(load<SignedShorts>(w), Ints);  // w[n][0] in the lower byte
-  return total + ((both << 24) >> 24) * static_cast<int32_t>(x[0]) + (both >> 8) * static_cast<int32_t>(x[1]);
-#endif
 }
 
 enum class Finish { kStore, kAdd, kGate };
@@ -122,7 +104,74 @@ __attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, fl
 }
 
 // One expression for all ways of computing `total`, so that all round alike.
-inline Floats add_group(Floats sum, Ints total, Floats scale) { return sum + __builtin_convertvector(total, Floats) * scale; }
+inline Floats add_group(Floats sum, Ints total, Floats scale) { return sum + to_floats(total) * scale; }
+
+#if SHOAL_AVX2
+// total[i] += w[i][0] * x[0] + w[i][1] * x[1], for twice eight sums. One statement, or GCC broadcasts and multiplies for all
+// rows before it adds, and sums leave the registers.
+inline void dot2(__m256i* total, const __m256i* w, const int16_t* x) {
+  typedef int32_t Pair __attribute__((may_alias, aligned(2)));
+  const Pair& pair = *reinterpret_cast<const Pair*>(x);
+#if defined(__AVXVNNI__)
+  const __m256i both = _mm256_set1_epi32(pair);
+  total[0] = _mm256_dpwssd_avx_epi32(total[0], w[0], both);
+  total[1] = _mm256_dpwssd_avx_epi32(total[1], w[1], both);
+#else
+  __m256i both, products;
+  asm("vpbroadcastd %[pair], %[both]\n\t"
+      "vpmaddwd %[both], %[w0], %[products]\n\tvpaddd %[products], %[total0], %[total0]\n\t"
+      "vpmaddwd %[both], %[w1], %[both]\n\tvpaddd %[both], %[total1], %[total1]"
+      : [total0] "+x"(total[0]), [total1] "+x"(total[1]), [both] "=&x"(both), [products] "=&x"(products)
+      : [pair] "m"(pair), [w0] "x"(w[0]), [w1] "x"(w[1]));
+#endif
+}
+
+// sums[r] += what one block of weights contributes to each row. Not inlined: where it is, GCC runs out of registers.
+template <int rows>
+__attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
+  constexpr int vectors = rows <= 2 ? 4 : 2;  // of eight outputs, at once: as many as the registers hold
+#pragma GCC unroll 2
+  for (int first = 0; first < 4; first += vectors) {
+    __m256i whole[rows][vectors] = {};
+    for (int k = 0; k < kGroup; k += 2) {
+      const int8_t* pair = w + k * kPanel + first * 16;
+      __m256i wide[vectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) {
+        wide[v] = _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(pair + v * 16)));
+      }
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v += 2) dot2(whole[r] + v, wide + v, x + r * stride + k);
+      }
+      if (first == 0) __builtin_prefetch(pair + kAhead, 0, 2);
+    }
+    const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);
+#pragma GCC unroll 2
+    for (int half = first / 2; half < (first + vectors) / 2; half++) {
+      const Floats scale = widen(scales + half * kLanes);
+#pragma GCC unroll 6
+      for (int r = 0; r < rows; r++) {
+        const Ints total{(Ints::Part)whole[r][2 * half - first], (Ints::Part)whole[r][2 * half - first + 1]};
+        sums[r][half] = add_group(sums[r][half], total, scale);
+      }
+    }
+  }
+}
+#else
+// total[n] += w[n][0] * x[0] + w[n][1] * x[1], for 16 outputs n.
+inline Ints dot2(Ints total, const int8_t* w, const int16_t* x) {
+#if SHOAL_VNNI
+  int32_t pair;
+  std::memcpy(&pair, x, 4);
+  const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+  return {(Ints::Part)_mm512_dpwssd_epi32((__m512i)total.part[0], wide, _mm512_set1_epi32(pair))};
+#else
+  const Ints both = widen_ints(reinterpret_cast<const int16_t*>(w));  // w[n][0] in the lower byte
+  return total + ((both << 24) >> 24) * static_cast<int32_t>(x[0]) + (both >> 8) * static_cast<int32_t>(x[1]);
+#endif
+}
 
 // sums[r] += what one block of weights contributes to each row.
 template <int rows>
@@ -150,31 +199,37 @@ inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*su
     }
   }
 }
+#endif
 
-template <int rows, Finish finish>
-void tile(const Linear& layer, int64_t panel, Quantized x, int64_t row, float* out, int64_t stride) {
-  Floats sums[rows][2] = {};
-  const int64_t blocks = layer.inputs / kGroup;
-  const int8_t* w = layer.weight + panel * blocks * kBlock;
-  const int16_t* a = x.values + row * x.stride;
-  for (int64_t b = 0; b < blocks; b++) block<rows>(w + b * kBlock, a + b * kGroup, x.stride, sums);
-  for (int r = 0; r < rows; r++) {
-    finish_row<finish>(layer, panel, x.scale[row + r], sums[r], out + (row + r) * stride);
+// As block, for any number of rows.
+inline void block_of(const int8_t* w, const int16_t* x, int64_t stride, int64_t rows, Floats (*sums)[2]) {
+  for (; rows >= kTile; rows -= kTile, x += kTile * stride, sums += kTile) block<kTile>(w, x, stride, sums);
+  switch (rows) {
+    case 7: return block<7>(w, x, stride, sums);
+    case 6: return block<6>(w, x, stride, sums);
+    case 5: return block<5>(w, x, stride, sums);
+    case 4: return block<4>(w, x, stride, sums);
+    case 3: return block<3>(w, x, stride, sums);
+    case 2: return block<2>(w, x, stride, sums);
+    case 1: return block<1>(w, x, stride, sums);
   }
 }
 
+// A panel's outputs of all rows. As many rows at a time as leave their sums and what they read of a block in the L1 cache.
 template <Finish finish>
 void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
-  int64_t row = 0;
-  for (; row + kTile <= rows; row += kTile) tile<kTile, finish>(layer, panel, x, row, out, stride);
-  switch (rows - row) {
-    case 7: return tile<7, finish>(layer, panel, x, row, out, stride);
-    case 6: return tile<6, finish>(layer, panel, x, row, out, stride);
-    case 5: return tile<5, finish>(layer, panel, x, row, out, stride);
-    case 4: return tile<4, finish>(layer, panel, x, row, out, stride);
-    case 3: return tile<3, finish>(layer, panel, x, row, out, stride);
-    case 2: return tile<2, finish>(layer, panel, x, row, out, stride);
-    case 1: return tile<1, finish>(layer, panel, x, row, out, stride);
+  constexpr int most = 48;
+  const int64_t blocks = layer.inputs / kGroup;
+  Floats sums[most][2];
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t count = std::min<int64_t>(rows - first, most);
+    std::memset(sums, 0, count * sizeof sums[0]);
+    const int8_t* w = layer.weight + panel * blocks * kBlock;
+    const int16_t* from = x.values + first * x.stride;
+    for (int64_t b = 0; b < blocks; b++) block_of(w + b * kBlock, from + b * kGroup, x.stride, count, sums);
+    for (int64_t r = 0; r < count; r++) {
+      finish_row<finish>(layer, panel, x.scale[first + r], sums[r], out + (first + r) * stride);
+    }
   }
 }
 

@@ -14,6 +14,8 @@ struct Settings {
   int64_t seed;
 };
 
+typedef Sixteen<uint64_t> Words;
+
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15, kStep = 0xD1B54A32D192ED03;
 
 // SplitMix64's finaliser (Steele, Lea, Flood 2014), for a number or a vector of them.
@@ -30,21 +32,25 @@ inline uint64_t noise_key(int64_t seed, int64_t step, int codebook) {
 
 // sampling.exponential_noise for candidates first .. first + 15.
 inline Floats exponential_noise(uint64_t key, int first) {
-  Floats uniform;
-  for (int half = 0; half < 2; half++) {
-    const Words candidate = Words{0, 1, 2, 3, 4, 5, 6, 7} + static_cast<uint64_t>(first + 8 * half);
-    const Words bits = mix<Words>(key + candidate * kGolden) >> 41;
-    const HalfFloats wide = __builtin_convertvector(bits, HalfFloats);
-    std::memcpy(reinterpret_cast<char*>(&uniform) + 32 * half, &wide, 32);
-  }
+  constexpr uint64_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const Words candidate = load<Words>(numbers) + static_cast<uint64_t>(first);
+  const Floats uniform = to_floats(lower_bits(mix(key + candidate * kGolden) >> 41));
   return -logarithm((uniform + 0.5f) * 0x1p-23f);
 }
 
 inline double add_up(Floats v) {
-  HalfFloats halves[2];
-  std::memcpy(halves, &v, sizeof v);
-  const Doubles d = __builtin_convertvector(halves[0], Doubles) + __builtin_convertvector(halves[1], Doubles);
-  return ((d[0] + d[4]) + (d[1] + d[5])) + ((d[2] + d[6]) + (d[3] + d[7]));
+  typedef float Floats4 __attribute__((vector_size(16)));
+  typedef double Doubles4 __attribute__((vector_size(32)));
+  float numbers[kLanes];
+  store(numbers, v);
+  Doubles4 d[4];
+  for (int i = 0; i < 4; i++) {
+    Floats4 four;
+    std::memcpy(&four, numbers + 4 * i, sizeof four);
+    d[i] = __builtin_convertvector(four, Doubles4);
+  }
+  const Doubles4 sums = (d[0] + d[2]) + (d[1] + d[3]);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 // Index drawn from `size` logits (padded to 16 by -inf here, so there must be room), which are penalised in place.
@@ -80,7 +86,7 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
     store(probability + i, load<Floats>(probability + i) / total);
     // argmax(p / q) for exponential q, in logarithms.
     const Floats gumbel = load<Floats>(logits + i) / settings.temperature - logarithm(exponential_noise(key, i));
-    store(score + i, i + lanes() < size ? gumbel : fill(-INFINITY));
+    store(score + i, choose(i + lanes() < size, gumbel, fill(-INFINITY)));
   }
   for (;;) {
     int best = 0;
@@ -92,7 +98,7 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
       const Floats logit = load<Floats>(logits + i);
       const Ints first = (logit > bound) | ((logit == bound) & (i + lanes() < best));
       ahead |= first;
-      before += add_up(first ? load<Floats>(probability + i) : Floats{});
+      before += add_up(choose(first, load<Floats>(probability + i), Floats{}));
     }
     bool leads = true;
     for (int lane = 0; lane < kLanes; lane++) leads = leads && !ahead[lane];
@@ -100,7 +106,7 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
     for (int i = 0; i < padded; i += kLanes) {
       const Floats logit = load<Floats>(logits + i);
       const Ints out = (logit < bound) | ((logit == bound) & (i + lanes() >= best));
-      store(score + i, out ? fill(-INFINITY) : load<Floats>(score + i));
+      store(score + i, choose(out, fill(-INFINITY), load<Floats>(score + i)));
     }
   }
 }

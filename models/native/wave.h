@@ -24,8 +24,7 @@ inline Floats snake(Floats x, Floats alpha, Floats inverse) {
 template <int planes>
 inline void store_bf16(uint16_t* to, int64_t distance, Floats x) {
   for (int plane = 0; plane < planes; plane++) {
-    const Shorts rounded = cast<Shorts>(_mm512_cvtneps_pbh((__m512)x));
-    store(to + plane * distance, rounded);
+    _mm256_storeu_si256((__m256i*)(to + plane * distance), (__m256i)_mm512_cvtneps_pbh((__m512)x.part[0]));
     if (plane + 1 < planes) x -= widen(to + plane * distance);
   }
 }

@@ -1,0 +1,168 @@
+// Sixteen values that are computed with as one: in a single register, or in as many as this machine needs for them.
+//
+// GCC's own vectors of 64 bytes go through memory at every operation where registers are smaller.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace shoal {
+
+constexpr int kLanes = 16;
+#if defined(__AVX512F__)
+constexpr int kRegister = 64;  // bytes
+#elif defined(__AVX__)
+constexpr int kRegister = 32;
+#else
+constexpr int kRegister = 16;
+#endif
+
+template <class T>
+struct Sixteen {
+  static constexpr int kParts = kLanes * sizeof(T) / kRegister, kEach = kLanes / kParts;
+  typedef T Part __attribute__((vector_size(kRegister)));
+
+  Part part[kParts];
+
+  T operator[](int i) const { return part[i / kEach][i % kEach]; }
+};
+
+typedef Sixteen<float> Floats;
+typedef Sixteen<int32_t> Ints;  // as a mask: -1 is true
+
+// result.part[p] of every p.
+template <class Result, class Work>
+inline Result by_parts(Work&& work) {
+  Result result;
+#pragma GCC unroll 4
+  for (int p = 0; p < Result::kParts; p++) result.part[p] = work(p);
+  return result;
+}
+
+template <class T>
+inline Sixteen<T> fill(T x) {
+  return by_parts<Sixteen<T>>([&](int) { return x - typename Sixteen<T>::Part{}; });
+}
+
+template <class T>
+struct Itself {  // keeps a type from being deduced
+  using Type = T;
+};
+
+#define SHOAL_OPERATOR(op, Result)                                                            \
+  template <class T>                                                                          \
+  inline Result operator op(Sixteen<T> a, Sixteen<T> b) {                                     \
+    return by_parts<Result>([&](int p) { return a.part[p] op b.part[p]; });                   \
+  }                                                                                           \
+  template <class T>                                                                          \
+  inline Result operator op(Sixteen<T> a, typename Itself<T>::Type b) {                       \
+    return by_parts<Result>([&](int p) { return a.part[p] op b; });                           \
+  }                                                                                           \
+  template <class T>                                                                          \
+  inline Result operator op(typename Itself<T>::Type a, Sixteen<T> b) {                       \
+    return by_parts<Result>([&](int p) { return a op b.part[p]; });                           \
+  }
+SHOAL_OPERATOR(+, Sixteen<T>)
+SHOAL_OPERATOR(-, Sixteen<T>)
+SHOAL_OPERATOR(*, Sixteen<T>)
+SHOAL_OPERATOR(/, Sixteen<T>)
+SHOAL_OPERATOR(&, Sixteen<T>)
+SHOAL_OPERATOR(|, Sixteen<T>)
+SHOAL_OPERATOR(^, Sixteen<T>)
+SHOAL_OPERATOR(<<, Sixteen<T>)
+SHOAL_OPERATOR(>>, Sixteen<T>)
+SHOAL_OPERATOR(<, Ints)
+SHOAL_OPERATOR(>, Ints)
+SHOAL_OPERATOR(>=, Ints)
+SHOAL_OPERATOR(==, Ints)
+#undef SHOAL_OPERATOR
+
+template <class T, class U>
+inline Sixteen<T>& operator+=(Sixteen<T>& a, U b) {
+  return a = a + b;
+}
+
+template <class T, class U>
+inline Sixteen<T>& operator*=(Sixteen<T>& a, U b) {
+  return a = a * b;
+}
+
+template <class T, class U>
+inline Sixteen<T>& operator-=(Sixteen<T>& a, U b) {
+  return a = a - b;
+}
+
+template <class T, class U>
+inline Sixteen<T>& operator|=(Sixteen<T>& a, U b) {
+  return a = a | b;
+}
+
+template <class T>
+inline Sixteen<T> operator-(Sixteen<T> a) {
+  return by_parts<Sixteen<T>>([&](int p) { return -a.part[p]; });
+}
+
+inline Floats choose(Ints which, Floats yes, Floats no) {
+  return by_parts<Floats>([&](int p) { return which.part[p] ? yes.part[p] : no.part[p]; });
+}
+
+// Rounds to the nearest.
+inline Floats to_floats(Ints x) {
+  return by_parts<Floats>([&](int p) { return __builtin_convertvector(x.part[p], Floats::Part); });
+}
+
+// The same bits, as floats or as integers.
+inline Floats as_floats(Ints x) {
+  return by_parts<Floats>([&](int p) { return (Floats::Part)x.part[p]; });
+}
+inline Ints as_ints(Floats x) {
+  return by_parts<Ints>([&](int p) { return (Ints::Part)x.part[p]; });
+}
+
+template <class V, class T>
+inline V load(const T* from) {
+  static_assert(sizeof *from == sizeof(V) / kLanes, "a load keeps the bits");
+  return by_parts<V>([&](int p) {
+    typename V::Part part;
+    std::memcpy(&part, from + p * V::kEach, sizeof part);
+    return part;
+  });
+}
+
+template <class T>
+inline void store(T* to, Sixteen<T> v) {
+  for (int p = 0; p < v.kParts; p++) std::memcpy(to + p * v.kEach, v.part + p, sizeof v.part[p]);
+}
+
+// Sixteen integers of a smaller type, sign extended or not.
+template <class T>
+inline Ints widen_ints(const T* from) {
+  typedef T Narrow __attribute__((vector_size(Ints::kEach * sizeof(T))));
+  return by_parts<Ints>([&](int p) {
+    Narrow part;
+    std::memcpy(&part, from + p * Ints::kEach, sizeof part);
+    return __builtin_convertvector(part, Ints::Part);
+  });
+}
+
+inline Ints lower_bits(Sixteen<uint64_t> x) {
+  typedef int32_t Narrow __attribute__((vector_size(x.kEach * sizeof(int32_t))));
+  int32_t all[kLanes];
+  for (int p = 0; p < x.kParts; p++) {
+    const Narrow part = __builtin_convertvector(x.part[p], Narrow);
+    std::memcpy(all + p * x.kEach, &part, sizeof part);
+  }
+  return load<Ints>(all);
+}
+
+// The lower bits of each.
+template <class T>
+inline void store_narrow(T* to, Ints v) {
+  typedef T Narrow __attribute__((vector_size(Ints::kEach * sizeof(T))));
+  for (int p = 0; p < Ints::kParts; p++) {
+    const Narrow part = __builtin_convertvector(v.part[p], Narrow);
+    std::memcpy(to + p * Ints::kEach, &part, sizeof part);
+  }
+}
+
+}  // namespace shoal

@@ -18,6 +18,7 @@ PRECISION = {
     ("cuda", "fp16"): "before compute capability 8.0",
     ("mps", "fp16"): "the rule on MPS",
     ("cpu", "bf16"): "the CPU has BF16 instructions",
+    ("cpu", "int16"): "the CPU has AVX2 alone, which multiplies int16 faster than fp32; closer to fp32 than bf16 is",
     ("cpu", "bf16x3"): "the CPU has AMX, which adds up three products of bf16 halves; fp32 but for the last bits",
 }
 

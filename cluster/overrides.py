@@ -14,10 +14,11 @@ from cluster.footprints import Footprints
 from cluster.profile import HardwareProfile
 from cluster.tiers import DEVICES, STAGES, Device, Precision, Quantization, load
 
+NATIVE = {"bf16x3": "AMX", "int16": "AVX2 and without AVX-512"}  # of the codec: CPUs that have kernels for it
 Count = Annotated[int, Field(ge=1)]
 Replicas = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
+CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3", "int16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
 
 
 class PlanError(ValueError):
@@ -103,16 +104,17 @@ def has_device(machine: HardwareProfile, device: str) -> bool:
 
 
 def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
-    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16, bf16x3 AMX; fp16 CUDA or MPS."""
+    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16; fp16 CUDA or MPS."""
     if precision not in CAN_HOLD[device]:
         return False
-    if precision == "bf16x3":
-        return "amx" in machine.cpu.instruction_sets
+    sets = set(machine.cpu.instruction_sets)
+    if precision in NATIVE:
+        return "amx" in sets if precision == "bf16x3" else "avx2" in sets and "avx512" not in sets
     if precision != "bf16":
         return True
     if device == "cuda":
         return all(gpu.compute_capability >= (8, 0) for gpu in machine.gpus)
-    return bool({"bf16", "amx"} & set(machine.cpu.instruction_sets))
+    return bool({"bf16", "amx"} & sets)
 
 
 def can_int8(device: str, machine: HardwareProfile) -> bool:
@@ -128,11 +130,11 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
     precision = wanted.precision
     if precision is None:
         return
-    can = [name for name in CAN_HOLD[device] if name != "bf16x3" or stage != "text_to_semantic"]
+    can = [name for name in CAN_HOLD[device] if name not in NATIVE or stage != "text_to_semantic"]
     if precision not in can:
         raise PlanError(f"{stage}: {precision} does not run on {device}: choose {' or '.join(can)}, or another device")
-    if precision == "bf16x3" and not all(can_hold(device, precision, m) for m in machines):
-        raise PlanError(f"{stage}: bf16x3 needs a CPU with AMX: choose fp32 or bf16")
+    if precision in NATIVE and not all(can_hold(device, precision, m) for m in machines):
+        raise PlanError(f"{stage}: {precision} needs a CPU with {NATIVE[precision]}: choose fp32 or bf16")
     if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):
         raise PlanError(f"{stage}: bf16 needs a GPU of compute capability 8.0 or above: choose fp16 or fp32")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cluster.plan import StagePlan
 from deployments.batcher import Batcher
-from deployments.replica import arithmetic, check_codec, prepare
+from deployments.replica import check_codec, prepare
 from deployments.stats import MachineLoad, StageLoad
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
@@ -53,7 +53,7 @@ class ReferenceEncoder:
 def _load(source: Checkpoint, plan: StagePlan) -> Network:
     """A network that has encoded silence."""
     config, tensors = source.codec_config, source.codec_tensors("encoder")
-    network = Network(config, tensors, plan.device, **arithmetic(plan))
+    network = Network(config, tensors, plan.device, plan.precision)
     release(tensors)
     network.warm_up()
     return network

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from cluster import affinity
 from cluster.plan import StagePlan
 from deployments.logs import log_through_serve
 from models.types import OtherCodec
-
-_DTYPES = {"fp32": torch.float32, "bf16x3": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def prepare(plan: StagePlan) -> None:
@@ -38,13 +34,3 @@ def check_codec(own: str, asked: str) -> None:
     codes of another codec."""
     if own != asked:
         raise OtherCodec("another checkpoint is being deployed: try again in a minute")
-
-
-def arithmetic(plan: StagePlan) -> dict[str, Any]:
-    """How a codec's network computes: its `dtype`, and whether in `bf16x3`."""
-    return {"dtype": dtype_of(plan), "bf16x3": plan.precision == "bf16x3"}
-
-
-def dtype_of(plan: StagePlan) -> torch.dtype:
-    """The dtype of a stage's activations and of weights that are not quantised."""
-    return _DTYPES[plan.precision]

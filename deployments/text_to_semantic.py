@@ -11,10 +11,11 @@ from ray import serve
 
 from cluster import memory
 from cluster.plan import Plan
-from deployments.replica import check_codec, dtype_of, prepare
+from deployments.replica import check_codec, prepare
 from deployments.stats import Generated, MachineLoad, Origin, StageLoad, Use
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
+from models.precision import DTYPES
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.load import load_engine
 from models.text_to_semantic.prompt import PromptEncoder
@@ -33,7 +34,7 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 
     return load_engine(
         checkpoint,
         device=stage.device,
-        dtype=dtype_of(stage),
+        dtype=DTYPES[stage.precision],
         quantization=stage.quantization,
         compiled=stage.compile,
         slots=stage.slots,

@@ -11,7 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from cluster.plan import Plan
 from deployments.batcher import Batcher
-from deployments.replica import arithmetic, check_codec, prepare
+from deployments.replica import check_codec, prepare
 from deployments.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
 from deployments.telemetry import Telemetry
 from models.buckets import doublings
@@ -95,7 +95,7 @@ def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
     """A network that has decoded every shape of batch that it will meet."""
     stage = plan.stages["vq_decoder"]
     tensors = source.codec_tensors("decoder")
-    network = Network(source.codec_config, tensors, stage.device, max_streams=streams, **arithmetic(stage))
+    network = Network(source.codec_config, tensors, stage.device, stage.precision, streams)
     release(tensors)
     if stage.device == "cpu":
         network.warm_up(ramp(plan.first_block, plan.block))

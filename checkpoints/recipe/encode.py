@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from checkpoints.recipe.settings import Part, Settings, load, named
 from checkpoints.recipe.sound import RATE
@@ -21,7 +20,7 @@ BATCHES = {"cpu": 16, "cuda": 256}  # utterances encoded together
 
 def encode(settings: Settings, part: Part, checkpoint: Checkpoint, device: str) -> None:
     directory, config = settings.work / "data", checkpoint.codec_config
-    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), device, torch.float32)
+    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), device, "fp32")
     lines = [json.loads(line) for line in (directory / f"{part.name}.jsonl").open()]
     pcm = np.memmap(directory / f"{part.name}.pcm", np.int16, "r")
     frames: list[np.ndarray] = [np.empty(0)] * len(lines)

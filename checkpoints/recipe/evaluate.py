@@ -17,7 +17,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import soundfile
-import torch
 
 from checkpoints.recipe import judges, teachers
 from checkpoints.recipe.settings import Settings, load
@@ -93,9 +92,9 @@ def by_voice(voices: list[str], said: list[str], recognised: list[str]) -> dict[
 
 def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict:
     """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
-    config, dtype = checkpoint.codec_config, torch.float32
-    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", dtype)
-    decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", dtype, 1)
+    config = checkpoint.codec_config
+    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", "fp32")
+    decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cpu", "fp32", 1)
     said, originals, again = [text for _, text in samples], [audio for audio, _ in samples], []
     for original in originals:
         stream = decoder.open()

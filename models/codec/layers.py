@@ -12,12 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.codec import native
 from models.codec.convolutions import Convolution, Reader, TorchConvolutions, fold_transposed
-from models.codec.native import Chain, NativeLinear, Workspace, library
+from models.codec.native import Chain, NativeLinear, Workspace
 from models.codec.ops import Activation, Conv, Linear, regroup
 from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
 from models.configs import TransformerConfig
+from models.precision import DTYPES
 
 # At S1-mini's widths one tensor is then about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held 0.1
 # to 0.2 GB more and was no faster.
@@ -31,26 +33,24 @@ Layer = Callable[[Tensor, Step], Tensor]
 class Builder:
     """Makes layers of a network from its checkpoint tensors (upstream's names, weight norm folded, fp32)."""
 
-    def __init__(
-        self, tensors: dict[str, Tensor], device: torch.device, dtype: torch.dtype, bf16x3: bool = False
-    ) -> None:
-        """On a CPU with matrix tiles, bf16 runs on the native kernels, and fp32 does with `bf16x3`: products then have
-        16 bits of significand, and their sums 24."""
-        self.tensors, self.device, self.dtype, self._bf16x3 = tensors, device, dtype, bf16x3
-        self.contexts = Contexts(device, dtype)
+    def __init__(self, tensors: dict[str, Tensor], device: torch.device, precision: str) -> None:
+        """`precision` is one of `DTYPES`. A CPU runs those that it has native kernels for on these."""
+        self.tensors, self.device, self._precision = tensors, device, precision
+        self.dtype = DTYPES[precision]
+        self.contexts = Contexts(device, self.dtype)
         self.read = Reader(tensors)
 
     def convolutions(self, convolutions: list[Convolution]) -> Layer:
         """One after the other, on the native kernels where they can run here."""
         if self._workspace:
-            return Chain(convolutions, self.contexts, self.dtype, self._workspace)
+            return Chain(convolutions, self.contexts, self._precision, self._workspace)
         return TorchConvolutions(convolutions, self.contexts, self.device, self.dtype)
 
     def linear(
         self, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none"
     ) -> Linear | NativeLinear:
         if self._workspace:
-            return NativeLinear(weight, bias, self.dtype, activation, self._workspace)
+            return NativeLinear(weight, bias, self._precision, activation, self._workspace)
         return Linear(weight, bias, self.device, self.dtype, activation)
 
     def transformer(self, prefix: str, config: TransformerConfig, per_frame: int = 1) -> WindowTransformer:
@@ -69,11 +69,10 @@ class Builder:
 
     @functools.cached_property
     def _workspace(self) -> Workspace | None:
-        fits = self.device.type == "cpu" and (self._bf16x3 or self.dtype == torch.bfloat16)
-        if fits and library():
+        if self.device.type == "cpu" and self._precision in native.precisions():
             return Workspace(torch.get_num_threads())
-        if self._bf16x3:
-            logger.warning("the codec runs in fp32 on torch, slower: the kernels for bf16x3 cannot be used here")
+        if self._precision in ("bf16x3", "int16"):
+            logger.warning("the codec runs in fp32 on torch, slower: there are no kernels for %s here", self._precision)
         return None
 
 

@@ -1,4 +1,4 @@
-"""The codec's convolutions and linear layers on the native kernels, for CPUs with matrix tiles."""
+"""The codec's convolutions and linear layers on the native kernels."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import functools
 import logging
 import weakref
 from collections.abc import Sequence
-from ctypes import POINTER, Structure, c_int64, c_void_p
-from math import prod
+from ctypes import POINTER, c_int64, c_void_p
 from pathlib import Path
 
 import torch
@@ -17,47 +16,54 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.codec.convolutions import Convolution
-from models.codec.ops import Activation, inverse_alpha
+from models.codec.ops import Activation
+from models.codec.packing import Layer, Packer
 from models.codec.state import Contexts, Step
-from models.memory import lazy_zeros
 from models.native.build import CannotBuild, declare, load
+from models.precision import DTYPES
 
 logger = logging.getLogger(__name__)
 
-_PANEL, _LANES = 32, 16  # kPanel and kInputs, kLanes of the kernels
+_TILES = 1  # what the kernels compute on, else registers
 _STORE, _ADD, _MULTIPLY, _SILU = range(4)  # their Ending
-
-
-class _Convolution(Structure):
-    _fields_ = [
-        *((name, c_void_p) for name in ("weight", "bias", "before", "before_inverse", "after", "after_inverse")),
-        *((name, c_int64) for name in ("inputs", "channels", "results", "outputs", "segments", "stride", "dilation")),
-        *((name, c_int64) for name in ("context", "repeat", "residual", "planes")),
-    ]
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The kernels, where this machine has the tiles that they need, and they can be compiled and used."""
+    """The kernels, where there are some for this machine, and they can be compiled and used."""
     with contextlib.suppress(OSError):  # or all of them would be compiled to learn as much
-        if "amx_bf16" not in Path("/proc/cpuinfo").read_text():
+        flags = Path("/proc/cpuinfo").read_text()
+        if "amx_bf16" not in flags and ("avx2" not in flags or "avx512f" in flags):
             return None
     try:
         library = load()
     except CannotBuild as error:
         logger.warning("the codec runs on torch, slower than on the native kernels: %s", error)
         return None
-    if not library.shoal_tiles():
+    if not library.shoal_convolutions():
         return None
     signatures = {
+        "convolutions": (c_int64, []),
+        "width": (c_int64, [POINTER(Layer)]),
         "workspace": (c_void_p, [c_int64]),
         "drop_workspace": (None, [c_void_p]),
-        "chain": (c_void_p, [c_void_p, POINTER(_Convolution), c_int64]),
+        "chain": (c_void_p, [c_void_p, POINTER(Layer), c_int64]),
         "drop_chain": (None, [c_void_p]),
-        "linear": (None, [c_void_p, POINTER(_Convolution), c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
+        "linear": (None, [c_void_p, POINTER(Layer), c_void_p, c_int64, c_int64, c_void_p, c_void_p]),
         "run_chain": (None, [c_void_p, c_void_p, c_int64, POINTER(c_void_p), c_void_p]),
     }
     return declare(library, signatures)
+
+
+def precisions() -> tuple[str, ...]:
+    """What the kernels of this machine compute in: their fast and their exact precision."""
+    if library() is None:
+        return ()
+    return ("bf16", "bf16x3") if _tiles() else ("int16", "fp32")
+
+
+def _tiles() -> bool:
+    return library().shoal_convolutions() == _TILES
 
 
 class Workspace:
@@ -69,80 +75,21 @@ class Workspace:
         weakref.finalize(self, library().shoal_drop_workspace, self.pointer).atexit = False
 
 
-class _Packer:
-    """Describes layers to the kernels, and keeps what the descriptions point to."""
-
-    def __init__(self, layers: Sequence[Convolution], dtype: torch.dtype) -> None:
-        self._planes = [2 if c.exact or dtype == torch.float32 else 1 for c in layers]
-        sizes = [
-            n * prod(_padded(size) for size in c.weight[:, 0].shape) * c.weight.shape[1]
-            for c, n in zip(layers, self._planes, strict=True)
-        ]
-        self._weights = lazy_zeros(2 * sum(sizes)).view(torch.bfloat16)
-        self._used = 0
-        self._vectors: list[Tensor] = []
-        self.layers = (_Convolution * len(layers))(*map(self._describe, layers, self._planes))
-
-    def _describe(self, c: Convolution, planes: int) -> _Convolution:
-        out, segments, channels = c.weight.shape
-        return _Convolution(
-            self._pack(c.weight, planes),
-            self._vector(c.bias),
-            *self._snake(c.before),
-            *self._snake(c.after),
-            inputs=channels,
-            channels=_padded(channels),
-            results=out,
-            outputs=_padded(out),
-            segments=segments,
-            stride=c.stride,
-            dilation=c.dilation,
-            context=c.context,
-            repeat=c.repeat,
-            residual=c.residual,
-            planes=planes,
-        )
-
-    def _pack(self, weight: Tensor, planes: int) -> int:
-        """The address of (out, segments, in) in the kernels' order; a second plane is what the first rounded off."""
-        out, segments, channels = weight.shape
-        wide = F.pad(weight.float(), (0, -channels % _PANEL, 0, 0, 0, -out % _PANEL))
-        upper = wide.bfloat16()
-        parts = torch.stack([upper, (wide - upper.float()).bfloat16()][:planes])
-        parts = parts.view(planes, -1, 2, _LANES, segments, _padded(channels) // _PANEL, _LANES, 2)
-        ordered = parts.permute(1, 4, 5, 0, 2, 6, 3, 7)
-        place = self._weights[self._used : self._used + ordered.numel()]
-        place.view(ordered.shape).copy_(ordered)
-        self._used += ordered.numel()
-        return place.data_ptr()
-
-    def _snake(self, alpha: Tensor | None) -> tuple[int | None, int | None]:
-        return (None, None) if alpha is None else (self._vector(alpha), self._vector(inverse_alpha(alpha)))
-
-    def _vector(self, values: Tensor) -> int:
-        """The address of fp32 values, padded with zeros."""
-        padded = F.pad(values.float(), (0, -len(values) % _PANEL)).clone()
-        self._vectors.append(padded)
-        return padded.data_ptr()
-
-
 class Chain:
-    """Convolutions one after the other: (batch, n, in) -> (batch, m, out) in `dtype`, fp32 where the last one is exact.
-
-    bf16 is computed as such, fp32 in bf16x3: three products of the upper and lower halves of both sides, added up in
-    fp32. Activations between convolutions are fp32 in either.
-    """
+    """Convolutions one after the other: (batch, n, in) -> (batch, m, out) in the precision's dtype, or in fp32 where the
+    last one is exact. Activations between them are fp32."""
 
     def __init__(
-        self, convolutions: Sequence[Convolution], contexts: Contexts, dtype: torch.dtype, workspace: Workspace
+        self, convolutions: Sequence[Convolution], contexts: Contexts, precision: str, workspace: Workspace
     ) -> None:
+        """`precision` is one of `precisions()`."""
         self._workspace = workspace
-        self._dtype = torch.float32 if convolutions[-1].exact else dtype
-        self._packed = _Packer(convolutions, dtype)
+        self._dtype = torch.float32 if convolutions[-1].exact else DTYPES[precision]
+        self._packed = Packer(convolutions, precision == precisions()[1], _tiles())
         self._steps = [(c.stride, c.repeat) for c in convolutions]
         self._results = len(convolutions[-1].weight) // convolutions[-1].repeat
         layers = self._packed.layers
-        self._tails = [contexts.reserve(c.context, c.planes * c.channels, torch.bfloat16) for c in layers]
+        self._tails = [contexts.reserve(c.context, library().shoal_width(c), torch.int16) for c in layers]
         self._chain = c_void_p(library().shoal_chain(workspace.pointer, layers, len(layers)))
         weakref.finalize(self, library().shoal_drop_chain, self._chain).atexit = False
 
@@ -162,11 +109,12 @@ class NativeLinear:
     """`ops.Linear` on the kernels."""
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, activation: Activation, workspace: Workspace
+        self, weight: Tensor, bias: Tensor | None, precision: str, activation: Activation, workspace: Workspace
     ) -> None:
-        self._workspace, self._dtype = workspace, dtype
+        """`precision` is one of `precisions()`."""
+        self._workspace, self._dtype = workspace, DTYPES[precision]
         bias = weight.new_zeros(len(weight)) if bias is None else bias
-        self._packed = _Packer([Convolution(weight[:, None], bias)], dtype)
+        self._packed = Packer([Convolution(weight[:, None], bias)], precision == precisions()[1], _tiles())
         self._results = len(weight)
         self._gelu = activation == "gelu"
         self._ending = _SILU if activation == "swish" else _STORE
@@ -190,8 +138,3 @@ class NativeLinear:
         arguments = (self._packed.layers, x.data_ptr(), rows, ending, address, out.data_ptr())
         library().shoal_linear(self._workspace.pointer, *arguments)
         return out.to(self._dtype)
-
-
-def _padded(size: int) -> int:
-    """Channels as the kernels lay them out: panels of results and inputs of a tile are equally wide."""
-    return -(-size // _PANEL) * _PANEL

@@ -147,7 +147,8 @@ class _Cuts:
         if span:
             return span[0] if span[0] > start else span[1]
         for cut in range(end, max(start, end - 16), -1):
-            if unicodedata.category(self._text[cut])[0] != "M" and not {self._text[cut], self._text[cut - 1]} & JOINERS:
+            joined = unicodedata.category(self._text[cut])[0] == "M" or {self._text[cut], self._text[cut - 1]} & JOINERS
+            if not joined and not self._span_around(cut):
                 return cut
         return end
 

@@ -16,7 +16,7 @@
 #define SHOAL_VNNI 1
 #elif defined(__AVX2__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_AVX2 1
-#include <immintrin.h>
+#include "dot2.h"
 #endif
 
 namespace shoal {
@@ -107,25 +107,6 @@ __attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, fl
 inline Floats add_group(Floats sum, Ints total, Floats scale) { return sum + to_floats(total) * scale; }
 
 #if SHOAL_AVX2
-// total[i] += w[i][0] * x[0] + w[i][1] * x[1], for twice eight sums. One statement, or GCC broadcasts and multiplies for all
-// rows before it adds, and sums leave the registers.
-inline void dot2(__m256i* total, const __m256i* w, const int16_t* x) {
-  typedef int32_t Pair __attribute__((may_alias, aligned(2)));
-  const Pair& pair = *reinterpret_cast<const Pair*>(x);
-#if defined(__AVXVNNI__)
-  const __m256i both = _mm256_set1_epi32(pair);
-  total[0] = _mm256_dpwssd_avx_epi32(total[0], w[0], both);
-  total[1] = _mm256_dpwssd_avx_epi32(total[1], w[1], both);
-#else
-  __m256i both, products;
-  asm("vpbroadcastd %[pair], %[both]\n\t"
-      "vpmaddwd %[both], %[w0], %[products]\n\tvpaddd %[products], %[total0], %[total0]\n\t"
-      "vpmaddwd %[both], %[w1], %[both]\n\tvpaddd %[both], %[total1], %[total1]"
-      : [total0] "+x"(total[0]), [total1] "+x"(total[1]), [both] "=&x"(both), [products] "=&x"(products)
-      : [pair] "m"(pair), [w0] "x"(w[0]), [w1] "x"(w[1]));
-#endif
-}
-
 // sums[r] += what one block of weights contributes to each row. Not inlined: where it is, GCC runs out of registers.
 template <int rows>
 __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
@@ -143,7 +124,7 @@ __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t 
 #pragma GCC unroll 6
       for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v += 2) dot2(whole[r] + v, wide + v, x + r * stride + k);
+        for (int v = 0; v < vectors; v += 2) add_dot2(whole[r] + v, wide + v, x + r * stride + k);
       }
       if (first == 0) __builtin_prefetch(pair + kAhead, 0, 2);
     }

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <cstring>
 
+// Sixteen values that take more than one register are passed through memory.
+#define SHOAL_INLINE __attribute__((always_inline)) inline
+
 namespace shoal {
 
 constexpr int kLanes = 16;

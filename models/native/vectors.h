@@ -77,7 +77,7 @@ inline uint16_t narrow(float x) {  // to nearest, ties to even
 }
 
 // e^x to about 1 ulp (Cephes expf: range reduction by ln 2 in two parts, polynomial of degree 5); 0 below -87.3.
-inline Floats exponential(Floats x) {
+SHOAL_INLINE Floats exponential(Floats x) {
   const Floats clamped = larger(fill(-87.3f), choose(x < 88.0f, x, fill(88.0f)));
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   const Floats shifted = clamped * 1.44269504088896341f + magic;
@@ -93,10 +93,10 @@ inline Floats exponential(Floats x) {
   return choose(x < -87.3f, Floats{}, p * as_floats(exponent));
 }
 
-inline Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
+SHOAL_INLINE Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
 
 // Natural logarithm to about 1 ulp (Cephes logf), of positive normal numbers; -inf at 0.
-inline Floats logarithm(Floats x) {
+SHOAL_INLINE Floats logarithm(Floats x) {
   const Ints bits = as_ints(x);
   Ints exponent = (bits >> 23) - 126;
   Floats m = as_floats((bits & 0x007fffff) | 0x3f000000);  // in [0.5, 1)

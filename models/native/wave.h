@@ -1,13 +1,14 @@
-// Snake, the conversion of activations to bf16, and rows that end before a vector does.
+// Activations of the codec: Snake, rows that end before a vector does, and bf16.
 #pragma once
 
+#include "convolution.h"
 #include "vectors.h"
 
 namespace shoal {
 
 // x + sin(alpha x)^2 / alpha. sin^2 has a period of pi: a multiple of it, in three parts, leaves |r| <= pi / 2, where a
 // polynomial of degree 9 (least squares on Chebyshev's nodes, reweighted) is within 5e-9 of the sine.
-inline Floats snake(Floats x, Floats alpha, Floats inverse) {
+SHOAL_INLINE Floats snake(Floats x, Floats alpha, Floats inverse) {
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   const Floats z = x * alpha;
   const Floats n = (z * 0.318309886183790672f + magic) - magic;
@@ -18,15 +19,6 @@ inline Floats snake(Floats x, Floats alpha, Floats inverse) {
   p = p * q - 1.666665799e-1f;
   const Floats sine = p * q * r + r;
   return x + sine * sine * inverse;
-}
-
-// Sixteen values in bf16, and with two planes what rounding left of them, `distance` values further on.
-template <int planes>
-inline void store_bf16(uint16_t* to, int64_t distance, Floats x) {
-  for (int plane = 0; plane < planes; plane++) {
-    _mm256_storeu_si256((__m256i*)(to + plane * distance), (__m256i)_mm512_cvtneps_pbh((__m512)x.part[0]));
-    if (plane + 1 < planes) x -= widen(to + plane * distance);
-  }
 }
 
 // The first `count` values, zeros behind; none where count is not positive.
@@ -40,6 +32,12 @@ inline Floats load_some(const float* from, int64_t count) {
 inline void store_some(float* to, int64_t count, Floats x) {
   if (count >= kLanes) return store(to, x);
   if (count > 0) std::memcpy(to, &x, count * sizeof(float));
+}
+
+// Sixteen channels of a row from channel i on, as a convolution reads them.
+inline Floats read(const Convolution& c, const float* x, int64_t i) {
+  const Floats v = load_some(x + i, c.inputs - i);
+  return c.before ? snake(v, load<Floats>(c.before + i), load<Floats>(c.before_inverse + i)) : v;
 }
 
 }  // namespace shoal

@@ -32,14 +32,13 @@ class ReferenceEncoder:
         config: CodecConfig,
         tensors: dict[str, Tensor],
         device: torch.device | str,
-        dtype: torch.dtype,
-        bf16x3: bool = False,
+        precision: str,
     ) -> None:
-        """`bf16x3` as in `Builder`."""
+        """`precision` as in `Builder`."""
         self.config = config
         self._device = torch.device(device)
         cuda.set_up(self._device)
-        builder = Builder(tensors, self._device, dtype, bf16x3)
+        builder = Builder(tensors, self._device, precision)
         self._layers = _network(builder, config)
         self._contexts = builder.contexts
         names = ["quantizer.semantic_quantizer.quantizers.0."]

@@ -49,16 +49,15 @@ class VQDecoder:
         config: CodecConfig,
         tensors: dict[str, Tensor],
         device: torch.device | str,
-        dtype: torch.dtype,
+        precision: str,
         max_streams: int,
-        bf16x3: bool = False,
     ) -> None:
-        """`bf16x3` as in `Builder`."""
+        """`precision` as in `Builder`."""
         self.config = config
         self.max_streams = max_streams
         self._device = torch.device(device)
         cuda.set_up(self._device)
-        builder = Builder(tensors, self._device, dtype, bf16x3)
+        builder = Builder(tensors, self._device, precision)
         self._read_codebooks(builder)
         self._layers = _network(builder, config)
         self._pads = chooses_by_shape(self._device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from deployments.replica import arithmetic
 from models.checkpoint import Checkpoint
 from models.configs import CodecConfig
 from models.reference_encoder.encoder import ReferenceEncoder
@@ -48,7 +46,7 @@ def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") 
     stage = plan(threads, device).stages["vq_decoder"]
     source = Checkpoint(checkpoint)
     config = source.codec_config
-    decoder = VQDecoder(config, source.codec_tensors("decoder"), device, max_streams=2, **arithmetic(stage))
+    decoder = VQDecoder(config, source.codec_tensors("decoder"), device, stage.precision, max_streams=2)
     decoder.warm_up([FIRST, BLOCK])
 
     def first() -> None:
@@ -70,7 +68,7 @@ def encoding(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -
     sound = _sound(config)
     rtf = {}
     for precision in dict.fromkeys([stage.precision, "fp32", "bf16"]):
-        encoder = ReferenceEncoder(config, tensors, device, **arithmetic(replace(stage, precision=precision)))
+        encoder = ReferenceEncoder(config, tensors, device, precision)
         rtf[precision] = median(_times(lambda e=encoder: e.encode([sound]), repeats)) / REFERENCE_SECONDS
         del encoder
     return {"rtf": rtf[stage.precision], "precision": stage.precision, "rtf_by_precision": rtf}

@@ -9,7 +9,6 @@ import numpy as np
 
 from cluster.plan import Plan
 from deployments.batcher import Batcher
-from deployments.replica import arithmetic
 from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
@@ -28,7 +27,7 @@ class LocalStages:
         never_pauses = 1 << 30
         self._encoder, self._engine = load_planned(checkpoint, plan, never_pauses)
         tensors = checkpoint.codec_tensors("decoder")
-        self._network = VQDecoder(config, tensors, decoder.device, max_streams=2 * lm.slots, **arithmetic(decoder))
+        self._network = VQDecoder(config, tensors, decoder.device, decoder.precision, max_streams=2 * lm.slots)
         self._network.warm_up(ramp(plan.first_block, plan.block))
         self._decode = Batcher("the decoder", self._network.decode, decoder.slots)
         self._blocks = plan.first_block, plan.block

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from models.configs import LanguageModelConfig
+from models.precision import DTYPES
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.network import EncodedPrompt, Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
@@ -171,12 +172,11 @@ def network_of(checkpoint: str, threads: int, slots: int, device: str, torch_pat
         dtype = torch.float32 if quantization == "int8" and device == "cpu" else getattr(torch, dtype)
         options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": quantization, "positions": 2048}
         return Network(config, tensors, ids, slots=slots, **options)
-    from deployments.replica import dtype_of
     from models.text_to_semantic.load import make_network
     from tests.bench.machine import plan
 
     stage = plan(threads).stages["text_to_semantic"]
-    options = {"device": stage.device, "dtype": dtype_of(stage), "quantization": stage.quantization}
+    options = {"device": stage.device, "dtype": DTYPES[stage.precision], "quantization": stage.quantization}
     return make_network(config, tensors, ids, slots=slots, threads=threads, **options)
 
 

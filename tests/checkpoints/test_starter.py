@@ -38,7 +38,7 @@ def test_it_is_small_enough_for_git_and_names_its_licences() -> None:
 def codes() -> np.ndarray:
     """Codes (codebooks, frames) of a recording that no training has heard."""
     checkpoint = Checkpoint(STARTER)
-    encoder = ReferenceEncoder(checkpoint.codec_config, checkpoint.codec_tensors("encoder"), "cpu", torch.float32)
+    encoder = ReferenceEncoder(checkpoint.codec_config, checkpoint.codec_tensors("encoder"), "cpu", "fp32")
     recording, rate = soundfile.read(ROOT / "tests" / "voices" / "allison-en.wav", dtype="float32")
     assert rate == checkpoint.codec_config.sample_rate
     return encoder.encode([recording * 0.1 / np.sqrt(np.mean(recording**2))])[0]

@@ -155,6 +155,13 @@ def test_recordings_are_encoded_in_bf16x3_where_tiles_make_it_fast(name: str, pr
     assert any(reason.startswith(f"{precision}: ") for reason in encoder.reasons)
 
 
+@pytest.mark.parametrize(("name", "precision"), [("ryzen-5", "int16"), ("server-amx", "bf16"), ("m2-pro", "fp16")])
+def test_audio_is_decoded_in_int16_where_nothing_else_is_fast(name: str, precision: str) -> None:
+    decoder = make(machines(name)).stages[DECODER]
+    assert decoder.precision == precision
+    assert any(reason.startswith(f"{precision}: ") for reason in decoder.reasons)
+
+
 def test_precision_changes_what_fits() -> None:
     small, large = (
         make(machines("i5-laptop"), override(LM, precision=p, quantization="none")).stages[LM] for p in ("bf16", "fp32")
@@ -185,6 +192,8 @@ def test_precision_changes_what_fits() -> None:
         ("ryzen-5", LM, {"precision": "fp16"}, "fp16 does not run on cpu: choose fp32 or bf16"),
         ("server-amx", LM, {"precision": "bf16x3"}, "bf16x3 does not run on cpu: choose fp32 or bf16, or another"),
         ("ryzen-5", DECODER, {"precision": "bf16x3"}, "bf16x3 needs a CPU with AMX: choose fp32 or bf16"),
+        ("server-amx", DECODER, {"precision": "int16"}, "int16 needs a CPU with AVX2 and without AVX-512: choose fp32"),
+        ("ryzen-5", LM, {"precision": "int16"}, "int16 does not run on cpu: choose fp32 or bf16, or another"),
         ("rtx-4090", DECODER, {"precision": "bf16x3"}, "bf16x3 does not run on cuda: choose fp32 or fp16 or bf16"),
         ("ryzen-5", LM, {"num_gpus": 1.0}, "num_gpus must be 0"),
         ("ryzen-5", LM, {"num_cpus": 64.0}, "lower num_cpus"),

@@ -94,7 +94,7 @@ def test_frames_are_drawn_and_the_host_never_waits(
 def test_blocks_are_decoded_on_the_gpu(tiny: Path, no_data: None) -> None:
     checkpoint = Checkpoint(tiny)
     config = checkpoint.codec_config
-    decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cuda", torch.bfloat16, 4)
+    decoder = VQDecoder(config, checkpoint.codec_tensors("decoder"), "cuda", "bf16", 4)
     streams = [decoder.open() for _ in range(3)]
     for chosen in (streams[:1], streams):
         with Waits() as waits:
@@ -107,7 +107,7 @@ def test_blocks_are_decoded_on_the_gpu(tiny: Path, no_data: None) -> None:
 def test_recordings_are_encoded_on_the_gpu(tiny: Path, no_data: None) -> None:
     checkpoint = Checkpoint(tiny)
     config = checkpoint.codec_config
-    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cuda", torch.float32)
+    encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cuda", "fp32")
     samples = torch.zeros(2, 16 * config.frame_length, device="cuda")
     step = Step(encoder._contexts.allocate(2), slice(0, 2), torch.zeros(2, dtype=torch.int64, device="cuda"))
     codes = encoder._forward(samples, step)

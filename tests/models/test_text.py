@@ -41,6 +41,7 @@ class TestSplit:
 
     @settings(max_examples=200, deadline=None)
     @given(text=TEXTS, limit=st.integers(1, 60))
+    @example(text=f"{'a' * 23}{PHONEME_START}\u200da", limit=40)
     def test_markers_and_phonemes_stay_whole(self, text, limit):
         whole, pieces = " ".join(text.split()), split(text, limit)
         for pattern in (MARKER, markers.PHONEME_TAG):

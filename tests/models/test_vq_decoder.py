@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from models.checkpoint import Checkpoint
+from models.codec import native
 from models.types import Busy
 from models.vq_decoder import decoder as decoder_module
 from models.vq_decoder.decoder import VQDecoder
@@ -21,7 +21,7 @@ def checkpoint(tiny: Path) -> Checkpoint:
 
 @pytest.fixture
 def decoder(checkpoint: Checkpoint) -> VQDecoder:
-    return VQDecoder(checkpoint.codec_config, checkpoint.codec_tensors("decoder"), "cpu", torch.float32, max_streams=2)
+    return VQDecoder(checkpoint.codec_config, checkpoint.codec_tensors("decoder"), "cpu", "fp32", max_streams=2)
 
 
 def frames(decoder: VQDecoder, count: int, seed: int = 0) -> np.ndarray:
@@ -77,7 +77,8 @@ def test_no_frames_give_no_samples(decoder: VQDecoder) -> None:
 
 def test_blocks_of_all_lengths_run_padded_as_one_batch(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on an accelerator: the same audio as each stream alone, in calls of few shapes."""
-    options = checkpoint.codec_config, checkpoint.codec_tensors("decoder"), "cpu", torch.float32
+    options = checkpoint.codec_config, checkpoint.codec_tensors("decoder"), "cpu", "fp32"
+    monkeypatch.setattr(native, "precisions", lambda: ())
     plain = VQDecoder(*options, max_streams=4)
     monkeypatch.setattr(decoder_module, "chooses_by_shape", lambda device: True)
     padded = VQDecoder(*options, max_streams=4)

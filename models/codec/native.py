@@ -76,8 +76,8 @@ class Workspace:
 
 
 class Chain:
-    """Convolutions one after the other: (batch, n, in) -> (batch, m, out) in the precision's dtype, or in fp32 where the
-    last one is exact. Activations between them are fp32."""
+    """Convolutions one after the other: (batch, n, in) -> (batch, m, out) in the precision's dtype, fp32 where the last
+    one is exact. Activations between them are fp32."""
 
     def __init__(
         self, convolutions: Sequence[Convolution], contexts: Contexts, precision: str, workspace: Workspace

@@ -1,4 +1,4 @@
-"""The codec's causal convolutions: what each is, and their torch form. `chain` has the native one."""
+"""The codec's causal convolutions: what each is, and their torch form. `native` has the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Convolution:
     """(batch, stride * n, in) -> (batch, repeat * n, out / repeat), with a Snake on either side where alphas are given.
 
     Result r is the sum over segments s of weight[:, s] (out, in) times row r * stride + s * dilation, where row 0 is
-    the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 (natively in bf16x3)
-    whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is added to
+    the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 (on matrix tiles in
+    bf16x3) whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is added to
     what went before both.
     """
 

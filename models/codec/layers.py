@@ -40,10 +40,10 @@ class Builder:
         self.contexts = Contexts(device, self.dtype)
         self.read = Reader(tensors)
 
-    def convolutions(self, convolutions: list[Convolution]) -> Layer:
-        """One after the other, on the native kernels where they can run here."""
+    def convolutions(self, convolutions: list[Convolution], per_frame: int) -> Layer:
+        """One after the other, on the native kernels where they can run here. Rows come in multiples of `per_frame`."""
         if self._workspace:
-            return Chain(convolutions, self.contexts, self._precision, self._workspace)
+            return Chain(convolutions, self.contexts, self._precision, self._workspace, per_frame)
         return TorchConvolutions(convolutions, self.contexts, self.device, self.dtype)
 
     def linear(

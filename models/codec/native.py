@@ -80,12 +80,17 @@ class Chain:
     one is exact. Activations between them are fp32."""
 
     def __init__(
-        self, convolutions: Sequence[Convolution], contexts: Contexts, precision: str, workspace: Workspace
+        self,
+        convolutions: Sequence[Convolution],
+        contexts: Contexts,
+        precision: str,
+        workspace: Workspace,
+        per_frame: int = 1,
     ) -> None:
-        """`precision` is one of `precisions()`."""
+        """`precision` is one of `precisions()`. Rows come in multiples of `per_frame`."""
         self._workspace = workspace
         self._dtype = torch.float32 if convolutions[-1].exact else DTYPES[precision]
-        self._packed = Packer(convolutions, precision == precisions()[1], _tiles())
+        self._packed = Packer(convolutions, precision == precisions()[1], _tiles(), per_frame)
         self._steps = [(c.stride, c.repeat) for c in convolutions]
         self._results = len(convolutions[-1].weight) // convolutions[-1].repeat
         layers = self._packed.layers

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from ctypes import c_int64, c_void_p
+from itertools import accumulate
 from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.codec import points
 from models.codec.convolutions import Convolution
 from models.codec.ops import inverse_alpha
 from models.memory import lazy_zeros
@@ -23,37 +25,45 @@ class Layer(ctypes.Structure):
     """Convolution of convolution.h."""
 
     _fields_ = [
-        *((name, c_void_p) for name in ("weight", "bias", "scale")),
+        *((name, c_void_p) for name in ("weight", "bias", "scale", "evaluate", "interpolate")),
         *((name, c_void_p) for name in ("before", "before_inverse", "after", "after_inverse")),
         *((name, c_int64) for name in ("inputs", "channels", "results", "outputs", "segments", "stride", "dilation")),
-        *((name, c_int64) for name in ("context", "repeat", "residual", "exact")),
+        *((name, c_int64) for name in ("context", "repeat", "residual", "exact", "unit")),
     ]
 
 
 class Packer:
     """Describes convolutions to the kernels, and keeps what the descriptions point to."""
 
-    def __init__(self, convolutions: Sequence[Convolution], exact: bool, tiles: bool) -> None:
-        """`exact` packs all of them as exact ones."""
+    def __init__(self, convolutions: Sequence[Convolution], exact: bool, tiles: bool, per_frame: int = 1) -> None:
+        """`exact` packs all of them as exact ones. Rows come in multiples of `per_frame`."""
         self._tiles = tiles
         self._panel = _TILE if tiles else _LANES  # what numbers of channels are padded to
-        self._weights = lazy_zeros(sum(self._bytes(c, c.exact or exact) for c in convolutions))
+        units = list(accumulate(convolutions, lambda rows, c: rows // c.stride * c.repeat, initial=per_frame))
+        pointed = [not tiles and _worth_points(c, unit) for c, unit in zip(convolutions, units, strict=False)]
+        every = [(c, c.exact or exact or p, p, unit) for c, p, unit in zip(convolutions, pointed, units, strict=False)]
+        self._weights = lazy_zeros(sum(self._bytes(c, exact, p) for c, exact, p, _ in every))
         self._used = 0
         self._vectors: list[Tensor] = []
-        self.layers = (Layer * len(convolutions))(*(self._describe(c, c.exact or exact) for c in convolutions))
+        self._points = [points.evaluate().float(), points.interpolate().float()]
+        self.layers = (Layer * len(convolutions))(*(self._describe(*each) for each in every))
 
-    def _bytes(self, c: Convolution, exact: bool) -> int:
+    def _bytes(self, c: Convolution, exact: bool, pointed: bool) -> int:
         out, segments, channels = c.weight.shape
+        segments = len(points.weights()) if pointed else segments
         return (4 if exact else 2) * segments * prod(size + -size % self._panel for size in (out, channels))
 
-    def _describe(self, c: Convolution, exact: bool) -> Layer:
+    def _describe(self, c: Convolution, exact: bool, pointed: bool, unit: int) -> Layer:
         out, segments, channels = c.weight.shape
         weight = F.pad(c.weight.float(), (0, -channels % self._panel, 0, 0, 0, -out % self._panel))
+        if pointed:
+            weight = torch.einsum("ps,osc->opc", points.weights().float(), weight)
         ordered, scale = (_for_tiles(weight, exact), None) if self._tiles else _for_registers(weight, exact)
         return Layer(
             self._keep(ordered),
             self._vector(c.bias),
             None if scale is None else self._vector(scale),
+            *([matrix.data_ptr() for matrix in self._points] if pointed else [None, None]),
             *self._snake(c.before),
             *self._snake(c.after),
             inputs=channels,
@@ -67,6 +77,7 @@ class Packer:
             repeat=c.repeat,
             residual=c.residual,
             exact=exact,
+            unit=unit,
         )
 
     def _keep(self, ordered: Tensor) -> int:
@@ -84,6 +95,14 @@ class Packer:
         padded = F.pad(values.float(), (0, -len(values) % self._panel)).clone()
         self._vectors.append(padded)
         return padded.data_ptr()
+
+
+def _worth_points(c: Convolution, unit: int) -> bool:
+    """Whether points save time, for the memory that they take. A residual unit's wide convolution has few weights for
+    its rows; of few channels, more time goes into the values at the points than into products."""
+    out, segments, channels = c.weight.shape
+    fits = segments == points.TAPS and c.stride == 1 and unit >= points.RESULTS * c.dilation
+    return fits and c.after is not None and min(out, channels) >= 64
 
 
 def _for_tiles(weight: Tensor, exact: bool) -> Tensor:

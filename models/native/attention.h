@@ -187,8 +187,10 @@ void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, co
     for (; c + columns * kLanes <= width; c += columns * kLanes) {
       blend<queries, columns>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
     }
-    for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
-      blend<queries, 4>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+    if constexpr (columns > 4) {
+      for (; c + 4 * kLanes <= width; c += 4 * kLanes) {
+        blend<queries, 4>(values + c, width, filled, scores + b * kLanes, stride, sums + c);
+      }
     }
     for (; c < width; c += kLanes) {
       blend<queries, 1>(values + c, width, filled, scores + b * kLanes, stride, sums + c);

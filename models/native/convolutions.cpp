@@ -35,7 +35,8 @@ struct Workspace {
   // Room for what a convolution reads of `rows` rows.
   void reserve(const Convolution& c, int64_t rows) {
     grow(inputs, (rows + c.context) * width(c, c.channels));
-    for (auto& each : scratch) grow(each, c.channels);
+    grow(values, c.exact ? Products<true>::values(c, rows, static_cast<int>(scratch.size())) : 0);
+    for (auto& each : scratch) grow(each, c.exact || Products<false>::kTiles ? 0 : c.channels);
   }
 
   template <class T>
@@ -65,26 +66,28 @@ struct Workspace {
 
   Team team;
   std::vector<Buffer<float>> scratch;  // a row of each member
-  Buffer<float> activations[2];
+  Buffer<float> activations[2], values;
   Buffer<uint16_t> inputs, middle;
 
  private:
   template <class P>
   void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, Ending ending, const float* other,
                 float* out) {
-    P::multiply(me, c, input, rows, [&](int64_t row, int64_t column, Floats y) {
+    const auto end = [&](int64_t row, int64_t column, Floats y) {
+      const int64_t at = row * c.results + column, count = c.results - column;
       if (c.scale) y *= load<Floats>(c.scale + column);
       y += load<Floats>(c.bias + column);
       if (c.after) {
         y = snake(y, load<Floats>(c.after + column), load<Floats>(c.after_inverse + column));
         if constexpr (P::kTiles) return P::store(middle.data() + row * P::width(c.outputs) + column, c, y);
+        return store_some(out + at, count, y);
       }
-      const int64_t at = row * c.results + column, count = c.results - column;
       if (ending == Ending::kSilu) y = silu(y);
       if (ending == Ending::kAdd) y += load_some(other + at, count);
       if (ending == Ending::kMultiply) y *= load_some(other + at, count);
       store_some(out + at, count, y);
-    });
+    };
+    P::multiply(me, c, input, rows, values.data(), end);
   }
 };
 
@@ -105,7 +108,7 @@ class Chain {
       w_.reserve(c, rows);
       rows /= c.stride;
       for (auto& each : w_.activations) w_.grow(each, rows * c.results);
-      if (c.after) w_.grow(w_.middle, rows * width(c, c.outputs));
+      if (c.after && Products<false>::kTiles) w_.grow(w_.middle, rows * width(c, c.outputs));
       rows *= c.repeat;
     }
   }

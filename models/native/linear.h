@@ -64,7 +64,7 @@ inline void quantize(const float* x, int64_t size, int64_t inputs, Quantized to,
   Floats top{};
   for (int64_t i = 0; i < size; i += kLanes) {
     const Floats v = load<Floats>(x + i);
-    top = larger(top, larger(v, -v));
+    top = larger(larger(v, -v), top);  // not a number counts as nothing
   }
   const float peak = largest(top);
   const float inverse = peak > 0 ? 32767.0f / peak : 0.0f;
@@ -134,8 +134,7 @@ __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t 
       const Floats scale = widen(scales + half * kLanes);
 #pragma GCC unroll 6
       for (int r = 0; r < rows; r++) {
-        const Ints total{(Ints::Part)whole[r][2 * half - first], (Ints::Part)whole[r][2 * half - first + 1]};
-        sums[r][half] = add_group(sums[r][half], total, scale);
+        sums[r][half] = add_group(sums[r][half], join(whole[r] + 2 * half - first), scale);
       }
     }
   }

@@ -14,10 +14,9 @@
 
 namespace shoal {
 
-constexpr int kPanel = 32;           // results computed together: of two tiles
-constexpr int kInputs = 32;          // of one tile
-constexpr int64_t kChunk = 128;      // rows that a member takes at once
-constexpr int64_t kHeavy = 1 << 20;  // bytes of weights that are better read once than rows
+constexpr int kPanel = 32;       // results computed together: of two tiles
+constexpr int kInputs = 32;      // of one tile
+constexpr int64_t kChunk = 128;  // rows that a member takes at once
 
 // Sixteen values in bf16, and with two planes what rounding left of them, `distance` values further on.
 template <int planes>
@@ -43,12 +42,13 @@ struct Products {
   static void store(uint16_t* row, const Convolution& c, Floats y) { store_bf16<planes>(row, c.outputs, y); }
 
   // Tiles multiply while the block before is finished: the one takes as long as the other.
+  static int64_t values(const Convolution&, int64_t, int) { return 0; }
+
   template <class End>
-  static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, End&& end) {
-    const int64_t panels = c.outputs / kPanel, chunks = (rows + kChunk - 1) / kChunk, units = panels * chunks;
+  static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, float*, End&& end) {
     const int64_t size = c.segments * c.channels * planes * kPanel;  // of a panel's weights
     const auto* weights = static_cast<const uint16_t*>(c.weight);
-    const bool heavy = size * panels * static_cast<int64_t>(sizeof(uint16_t)) > kHeavy;
+    const Units units{c.outputs / kPanel, (rows + kChunk - 1) / kChunk, c.outputs / kPanel * size * 2};
     Tiles tiles;
     alignas(64) float sums[2][2 * kTileRows][kPanel];
     int64_t before_row = 0, before_panel = 0, before_count = 0;
@@ -61,7 +61,7 @@ struct Products {
       }
     };
     const auto multiply_unit = [&](int64_t i) {
-      const int64_t panel = heavy ? i / chunks : i % panels, chunk = heavy ? i % chunks : i / panels;
+      const int64_t panel = units.panel(i), chunk = units.chunk(i);
       const int64_t last = std::min(rows, (chunk + 1) * kChunk);
       for (int64_t row = chunk * kChunk; row < last; row += 2 * kTileRows) {
         const int64_t count = std::min<int64_t>(last - row, 2 * kTileRows);
@@ -73,7 +73,7 @@ struct Products {
         which ^= 1;
       }
     };
-    me.each(units, multiply_unit, [&] { end_before(0, before_count); });
+    me.each(units.count(), multiply_unit, [&] { end_before(0, before_count); });
   }
 
  private:

@@ -1,4 +1,4 @@
-// Activations of the codec: Snake, rows that end before a vector does, and bf16.
+// Activations of the codec: Snake, and rows that end before a vector does.
 #pragma once
 
 #include "convolution.h"

@@ -112,14 +112,15 @@ class _Quantizer:
 def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     """From samples (batch, n * frame_length, 1) to the latent of each frame (batch, n, latent)."""
     # Exact: rounding the samples themselves to bf16 would add audible noise before the first layer.
-    first = builder.convolutions([replace(builder.read.conv("encoder.block.0.conv"), exact=True)])
+    first = builder.convolutions([replace(builder.read.conv("encoder.block.0.conv"), exact=True)], config.frame_length)
     dtype = builder.dtype  # and not the builder, which holds the checkpoint
     blocks = [_block(builder, config, i) for i in range(len(config.encoder_rates))]
     # The last block has the most weights and the fewest rows: better not read its weights for every piece.
     wide = [lambda x, step: first(x, step).to(dtype), *chain(*blocks[:-1])]
     layers = [InPieces(wide, config.frame_length, builder.device), *blocks[-1]]
     last = len(config.encoder_rates) + 1
-    layers.append(builder.convolutions([builder.read.conv(f"encoder.block.{last + 1}.conv", f"encoder.block.{last}")]))
+    narrow = builder.read.conv(f"encoder.block.{last + 1}.conv", f"encoder.block.{last}")
+    layers.append(builder.convolutions([narrow], prod(config.downsample_factor)))
     for i, factor in enumerate(config.downsample_factor):
         layers += builder.downsample(f"quantizer.downsample.{i}.", factor)
     layers.append(builder.transformer("quantizer.pre_module.", config.transformer))
@@ -129,8 +130,8 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
 def _block(builder: Builder, config: CodecConfig, i: int) -> list[Layer]:
     prefix, stride = f"encoder.block.{i + 1}.block.", config.encoder_rates[i]
     down = builder.read.conv(prefix + "4.conv", prefix + "3", stride=stride)
-    layers: list[Layer] = [builder.convolutions([*builder.read.residual_units(prefix, first=0), down])]
+    before, per_frame = (config.frame_length // prod(config.encoder_rates[:n]) for n in (i, i + 1))
+    layers: list[Layer] = [builder.convolutions([*builder.read.residual_units(prefix, first=0), down], before)]
     if config.encoder_transformer_layers[i]:
-        per_frame = config.frame_length // prod(config.encoder_rates[: i + 1])
         layers.append(builder.transformer(prefix + "5.", config.encoder_transformer(i), per_frame))
     return layers

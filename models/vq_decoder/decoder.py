@@ -198,5 +198,5 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     convolutions.append(
         replace(builder.read.conv(f"decoder.model.{last + 1}.conv", f"decoder.model.{last}"), exact=True)
     )
-    layer = builder.convolutions(convolutions)
-    return [*layers, InPieces([layer], prod(config.downsample_factor), builder.device)]
+    per_frame = prod(config.downsample_factor)
+    return [*layers, InPieces([builder.convolutions(convolutions, per_frame)], per_frame, builder.device)]

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from models.checkpoint import Checkpoint
-from models.codec import layers, native
+from models.codec import layers, native, points
 from models.codec.convolutions import Convolution, TorchConvolutions
 from models.codec.native import Chain, NativeLinear, Workspace, precisions
 from models.codec.ops import Linear
+from models.codec.packing import Packer
 from models.codec.state import Contexts, Step
 from models.precision import DTYPES
 from models.reference_encoder.audio import load
@@ -70,24 +71,45 @@ def run(layer: layers.Layer, contexts: Contexts, x: Tensor, stride: int, blocks:
     return torch.cat(found, dim=1)
 
 
-@pytest.mark.parametrize("precision", precisions())
-@pytest.mark.parametrize("stack", STACKS)
-def test_a_chain_in_blocks_is_torchs_convolutions(stack: str, precision: str) -> None:
-    convolutions = STACKS[stack]()
-    stride = max(c.stride for c in convolutions)
-    x = torch.randn(2, sum(BLOCKS) * stride, convolutions[0].weight.shape[2])
+def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ...], frame: int = 1) -> None:
+    """That a chain is torch's convolutions, and neither blocks, of so many frames, nor threads change a bit."""
+    stride = frame * max(c.stride for c in convolutions)
+    x = torch.randn(2, sum(blocks) * stride, convolutions[0].weight.shape[2])
     exact = Contexts(CPU, torch.float32)
-    expected = run(TorchConvolutions(convolutions, exact, CPU, torch.float32), exact, x, stride, BLOCKS)
+    expected = run(TorchConvolutions(convolutions, exact, CPU, torch.float32), exact, x, stride, blocks)
     first, dtype = None, DTYPES[precision]
     for threads in (1, 2):
         contexts = Contexts(CPU, dtype)
-        chain = Chain(convolutions, contexts, precision, Workspace(threads))
-        found = run(chain, contexts, x, stride, BLOCKS)
+        chain = Chain(convolutions, contexts, precision, Workspace(threads), frame)
+        found = run(chain, contexts, x, stride, blocks)
         assert found.dtype == (torch.float32 if convolutions[-1].exact else dtype)
         assert (found.float() - expected).norm() < PRECISE[precision] * expected.norm()
-        assert torch.equal(found, run(chain, contexts, x, stride, (40, 60, 95)))  # blocks change no bit, nor do threads
+        assert torch.equal(found, run(chain, contexts, x, stride, blocks[::-1]))
         first = found if first is None else first
         assert torch.equal(found, first)
+
+
+@pytest.mark.parametrize("precision", precisions())
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_chain_in_blocks_is_torchs_convolutions(stack: str, precision: str) -> None:
+    check(STACKS[stack](), precision, BLOCKS)
+
+
+@pytest.mark.parametrize("precision", precisions())
+@pytest.mark.parametrize(("channels", "frame"), [(64, 36), (80, 40), (256, 16)])
+def test_residual_units_in_frames_are_torchs_convolutions(channels: int, frame: int, precision: str) -> None:
+    """By points where these are worth it: in the last case not where rows are 9 apart, and its weights are heavy."""
+    units = [c for dilation in (1, 3, 9) for c in unit(channels, dilation)]
+    pointed = [c.evaluate is not None for c in Packer(units, False, precisions() == ("bf16", "bf16x3"), frame).layers]
+    if "int16" in precisions():
+        assert pointed[::2] == [frame >= 4 * dilation for dilation in (1, 3, 9)] and not any(pointed[1::2])
+    check(units, precision, (1, 3, 8, 2), frame)
+
+
+def test_points_give_what_a_convolution_gives() -> None:
+    rows, weight = torch.randn(10, dtype=torch.float64), torch.randn(7, dtype=torch.float64)
+    found = points.interpolate() @ ((points.weights() @ weight) * (points.evaluate() @ rows))
+    torch.testing.assert_close(found, rows.unfold(0, 7, 1) @ weight)
 
 
 @pytest.mark.parametrize("precision", precisions())
@@ -147,3 +169,6 @@ def test_the_largest_sums_in_int16_do_not_overflow() -> None:
         linear = NativeLinear(weight, None, "int16", "none", Workspace(1))
         found = linear(torch.ones(2, channels))
         torch.testing.assert_close(found, torch.full((2, 16), float(channels)), rtol=1e-3, atol=0)
+    x = torch.ones(1, channels)
+    x[0, 3] = torch.nan  # counts as nothing, and spoils no other value
+    torch.testing.assert_close(linear(x), torch.full((1, 16), channels - 1.0), rtol=1e-3, atol=0)

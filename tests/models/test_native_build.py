@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import platform
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +42,18 @@ def test_a_compiler_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch, cach
     monkeypatch.delenv("CXX", raising=False)
     assert "no C++ compiler" in build.available()
     assert not list(cache.rglob("*.so"))
+
+
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"), reason="asks the compiler for x86's instruction sets"
+)
+@pytest.mark.parametrize("cpu", ["x86-64", "haswell", "skylake-avx512", "icelake-server", "sapphirerapids"])
+def test_every_cpus_kernels_compile(cpu: str, tmp_path: Path) -> None:
+    """Those of which this machine runs none as well."""
+    for source in build.SOURCES.glob("*.cpp"):
+        options = ("-std=c++17", f"-march={cpu}", "-fsyntax-only", "-Wall", "-Werror", "-Wno-psabi")
+        done = subprocess.run([build.compiler(), *options, str(source)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_library_that_was_cut_off_is_made_again(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 GB = 1e9
+# Of int16 only most weights are, and where the kernels cannot be compiled, none.
 BYTES = {"fp32": 4, "bf16x3": 4, "int16": 4, "bf16": 2, "fp16": 2}
 ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
 # Weights of a codec's half below which a second thread on a CPU costs more time than it saves, as threads sleep between

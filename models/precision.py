@@ -2,7 +2,7 @@
 
 import torch
 
-# In bf16x3 and int16 only products are, of the codec's native kernels (models/codec/native.py).
+# In bf16x3 and int16 only products of the codec's native kernels are (models/codec/native.py).
 DTYPES = {
     "fp32": torch.float32,
     "bf16x3": torch.float32,

@@ -17,8 +17,8 @@ class Convolution:
 
     Result r is the sum over segments s of weight[:, s] (out, in) times row r * stride + s * dilation, where row 0 is
     the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 (on matrix tiles in
-    bf16x3) whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is added to
-    what went before both.
+    bf16x3) whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is
+    added to what went before both.
     """
 
     weight: Tensor  # (out, segments, in)

@@ -85,10 +85,11 @@ class Chain:
         contexts: Contexts,
         precision: str,
         workspace: Workspace,
-        per_frame: int = 1,
+        per_frame: int,
     ) -> None:
-        """`precision` is one of `precisions()`. Rows come in multiples of `per_frame`."""
-        self._workspace = workspace
+        """`precision` is one of `precisions()`; in int16 some wide convolutions are in fp32, by `points`. Rows come
+        in multiples of `per_frame`, else a call raises ValueError."""
+        self._workspace, self._per_frame = workspace, per_frame
         self._dtype = torch.float32 if convolutions[-1].exact else DTYPES[precision]
         self._packed = Packer(convolutions, precision == precisions()[1], _tiles(), per_frame)
         self._steps = [(c.stride, c.repeat) for c in convolutions]
@@ -101,6 +102,8 @@ class Chain:
     def __call__(self, x: Tensor, step: Step) -> Tensor:
         x = x.float().contiguous()
         rows = x.shape[1]
+        if rows % self._per_frame:
+            raise ValueError(f"{rows} rows are not whole frames of {self._per_frame}")
         for stride, repeat in self._steps:
             rows = rows // stride * repeat
         out = torch.empty(len(x), rows, self._results)

@@ -18,14 +18,14 @@ from models.codec.ops import inverse_alpha
 from models.memory import lazy_zeros
 
 _TILE, _LANES = 32, 16  # outputs and inputs of a tile's products; outputs of a register's
-_GROUP, _LARGEST = 256, 8191  # kChannels and kLargest of products_registers.h
+_GROUP, _LARGEST = 256, 8191  # kChannels and kLargest of registers.h
 
 
 class Layer(ctypes.Structure):
     """Convolution of convolution.h."""
 
     _fields_ = [
-        *((name, c_void_p) for name in ("weight", "bias", "scale", "evaluate", "interpolate")),
+        *((name, c_void_p) for name in ("weight", "bias", "scale", "of_rows", "of_products")),
         *((name, c_void_p) for name in ("before", "before_inverse", "after", "after_inverse")),
         *((name, c_int64) for name in ("inputs", "channels", "results", "outputs", "segments", "stride", "dilation")),
         *((name, c_int64) for name in ("context", "repeat", "residual", "exact", "unit")),
@@ -39,31 +39,32 @@ class Packer:
         """`exact` packs all of them as exact ones. Rows come in multiples of `per_frame`."""
         self._tiles = tiles
         self._panel = _TILE if tiles else _LANES  # what numbers of channels are padded to
-        units = list(accumulate(convolutions, lambda rows, c: rows // c.stride * c.repeat, initial=per_frame))
-        pointed = [not tiles and _worth_points(c, unit) for c, unit in zip(convolutions, units, strict=False)]
-        every = [(c, c.exact or exact or p, p, unit) for c, p, unit in zip(convolutions, pointed, units, strict=False)]
-        self._weights = lazy_zeros(sum(self._bytes(c, exact, p) for c, exact, p, _ in every))
+        # Rows of a frame that each of them reads.
+        units = list(accumulate(convolutions[:-1], lambda rows, c: rows // c.stride * c.repeat, initial=per_frame))
+        pointed = [not tiles and _worth_points(c, unit) for c, unit in zip(convolutions, units, strict=True)]
+        precise = [c.exact or exact or by_points for c, by_points in zip(convolutions, pointed, strict=True)]
+        self._weights = lazy_zeros(sum(map(self._bytes, convolutions, precise, pointed)))
         self._used = 0
         self._vectors: list[Tensor] = []
-        self._points = [points.evaluate().float(), points.interpolate().float()]
-        self.layers = (Layer * len(convolutions))(*(self._describe(*each) for each in every))
+        self._matrices = [matrix().float() for matrix in (points.of_rows, points.of_products)] if any(pointed) else []
+        self.layers = (Layer * len(convolutions))(*map(self._describe, convolutions, precise, pointed, units))
 
     def _bytes(self, c: Convolution, exact: bool, pointed: bool) -> int:
         out, segments, channels = c.weight.shape
-        segments = len(points.weights()) if pointed else segments
+        segments = len(points.of_weights()) if pointed else segments
         return (4 if exact else 2) * segments * prod(size + -size % self._panel for size in (out, channels))
 
     def _describe(self, c: Convolution, exact: bool, pointed: bool, unit: int) -> Layer:
         out, segments, channels = c.weight.shape
         weight = F.pad(c.weight.float(), (0, -channels % self._panel, 0, 0, 0, -out % self._panel))
         if pointed:
-            weight = torch.einsum("ps,osc->opc", points.weights().float(), weight)
+            weight = torch.einsum("ps,osc->opc", points.of_weights(), weight.double()).float()
         ordered, scale = (_for_tiles(weight, exact), None) if self._tiles else _for_registers(weight, exact)
         return Layer(
             self._keep(ordered),
             self._vector(c.bias),
             None if scale is None else self._vector(scale),
-            *([matrix.data_ptr() for matrix in self._points] if pointed else [None, None]),
+            *([matrix.data_ptr() for matrix in self._matrices] if pointed else [None, None]),
             *self._snake(c.before),
             *self._snake(c.after),
             inputs=channels,
@@ -115,7 +116,7 @@ def _for_tiles(weight: Tensor, exact: bool) -> Tensor:
 
 
 def _for_registers(weight: Tensor, exact: bool) -> tuple[Tensor, Tensor | None]:
-    """(out, segments, in) as products_registers.h says, and in int16 the scale of each output."""
+    """(out, segments, in) as registers.h says, and in int16 the scale of each output."""
     panels = weight.unflatten(0, (-1, _LANES))
     if exact:
         return panels.permute(0, 2, 3, 1), None

@@ -8,35 +8,40 @@ weights: 10 products instead of 28, in fp32 with seven times the rounding error 
 
 from __future__ import annotations
 
+import functools
+import math
 from fractions import Fraction
 
 import torch
 from torch import Tensor
 
 POINTS = [Fraction(p) for p in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "4", "-1/4")]  # and infinity
-RESULTS, TAPS = 4, 7
+RESULTS, TAPS = 4, 7  # kResults of points.h, whose kPoints are RESULTS + TAPS - 1
 
 
-def evaluate() -> Tensor:
-    """(points, points) fp64: values at the points from as many rows, each row of it of a size near 1."""
-    rows = [_coefficients(POINTS[:i] + POINTS[i + 1 :]) + [Fraction(0)] for i in range(len(POINTS))]
-    return _matrix([*rows, _coefficients(POINTS)]) / _sizes()[:, None]
+@functools.cache
+def of_rows() -> Tensor:
+    """(points, rows) fp64: what of the rows is multiplied at each point. Exact in fp32 too."""
+    return _matrix(_rows()) / _sizes()[:, None]
 
 
-def interpolate() -> Tensor:
-    """(RESULTS, points) fp64: results from the products at the points."""
+@functools.cache
+def of_weights() -> Tensor:
+    """(points, TAPS) fp64: what of the weights is: their values there, by Lagrange's denominators."""
+    denominators = [math.prod((p - q for q in POINTS if q != p), start=Fraction(1)) for p in POINTS]
+    values = [[p**k / below for k in range(TAPS)] for p, below in zip(POINTS, denominators, strict=True)]
+    return _matrix([*values, [Fraction(k == TAPS - 1) for k in range(TAPS)]]) * _sizes()[:, None]
+
+
+@functools.cache
+def of_products() -> Tensor:
+    """(RESULTS, points) fp64: what of the products each result is. Exact in fp32 too."""
     return _matrix([[p**j for p in POINTS] + [Fraction(j == RESULTS - 1)] for j in range(RESULTS)])
 
 
-def weights() -> Tensor:
-    """(points, TAPS) fp64: weights at the points from those of a convolution."""
-    rows = []
-    for i, p in enumerate(POINTS):
-        others = Fraction(1)
-        for q in POINTS[:i] + POINTS[i + 1 :]:
-            others *= p - q
-        rows.append([p**k / others for k in range(TAPS)])
-    return _matrix([*rows, [Fraction(k == TAPS - 1) for k in range(TAPS)]]) * _sizes()[:, None]
+def _rows() -> list[list[Fraction]]:
+    """Coefficients of the polynomials that are zero at all points but one, and of that which is zero at all."""
+    return [_coefficients([q for q in POINTS if q != p]) + [Fraction(0)] for p in POINTS] + [_coefficients(POINTS)]
 
 
 def _coefficients(roots: list[Fraction]) -> list[Fraction]:
@@ -48,10 +53,8 @@ def _coefficients(roots: list[Fraction]) -> list[Fraction]:
 
 
 def _sizes() -> Tensor:
-    """What `evaluate` is divided by and `weights` multiplied: powers of two, so that neither rounds for it."""
-    rows = [_coefficients(POINTS[:i] + POINTS[i + 1 :]) for i in range(len(POINTS))]
-    sizes = [sum(map(abs, row)) for row in [*rows, _coefficients(POINTS)]]
-    return torch.tensor([float(size) for size in sizes], dtype=torch.float64).log2().round().exp2()
+    """What `of_rows` is divided by and `of_weights` multiplied: powers of two, so that neither rounds for it."""
+    return _matrix(_rows()).abs().sum(dim=1).log2().round().exp2()
 
 
 def _matrix(rows: list[list[Fraction]]) -> Tensor:

@@ -9,7 +9,7 @@ namespace shoal {
 struct Convolution {
   const void* weight;                     // in the order in which Products reads it
   const float *bias, *scale;              // (outputs); what sums are multiplied by before it is added, or null
-  const float *evaluate, *interpolate;    // of points.h (kPoints, kPoints) and (kResults, kPoints), or null
+  const float *of_rows, *of_products;     // of points.h (kPoints, kPoints) and (kResults, kPoints), or null
   const float *before, *before_inverse;   // of the Snake of its input (channels), or null
   const float *after, *after_inverse;     // of the Snake of its results (outputs), or null
   int64_t inputs, channels;               // values of a row as given, and as read: padded

@@ -1,7 +1,7 @@
 // The codec's causal convolutions and linear layers on a CPU: a chain of convolutions, or one linear layer, in a call.
 //
 // Activations between two of them are fp32 rows of channels; Products convert them to what they multiply. The sum behind a
-// result is always taken in the same order, so blocks of any size give the same bits.
+// result is always taken in the same order, so blocks of any frames give the same bits.
 #include "tiles.h"
 
 #if SHOAL_TILES && defined(__AMX_BF16__) && defined(__AVX512BF16__)

@@ -1,10 +1,13 @@
 // Convolutions of seven segments by way of ten points (Toom-Cook, which is also known as Winograd's F(4, 7)): four results
-// of ten rows take ten products of a channel instead of twenty-eight.
+// of ten rows take ten products of a channel instead of twenty-eight. models/codec/points.py makes the matrices.
 //
-//   values[p] = sum_i evaluate[p][i] row[i]      result[j] = sum_p interpolate[j][p] (values[p] * weight[p])
+//   values[p] = sum_i of_rows[p][i] row[i]      result[j] = sum_p of_products[j][p] (values[p] * weight[p])
 //
 // The four rows of a tile are `dilation` apart. Tiles do not cross the rows of a frame, so that a row is always computed the
-// same way, whatever block it comes in.
+// same way, whatever block of frames it comes in. Each result is made of all ten rows: what is not a number in one of them
+// spoils the whole tile.
+//
+// Weights lie as [outputs / 16][kPoints][channels][16 outputs].
 #pragma once
 
 #include "registers.h"
@@ -14,7 +17,7 @@ namespace shoal {
 
 constexpr int kPoints = 10;
 constexpr int kResults = 4;           // of a tile
-constexpr int64_t kTilesAtOnce = 24;  // of a member: their sums at all points stay in the L1 cache
+constexpr int64_t kTilesAtOnce = 24;  // of a member: a panel's sums at all points stay in the L1 cache
 
 // Where a tile of a convolution lies.
 struct Tile {
@@ -34,7 +37,7 @@ struct Tile {
   int64_t fresh;  // results of earlier rows are another tile's: the last ones of a frame may overlap those before
 };
 
-// Bytes of weights below which a member computes the values of its own tiles: they stay in its L2 cache.
+// Bytes of weights up to which a member takes some tiles through all panels: weights, values and sums stay in its L2 cache.
 constexpr int64_t kLight = 1 << 21;
 
 inline bool is_light(const Convolution& c) {
@@ -56,7 +59,7 @@ inline void evaluate(const Convolution& c, const float* input, int64_t tile, flo
     for (int p = 0; p < kPoints; p++) {
       Floats value{};
       for (int i = 0; i < kPoints; i++) {
-        value += load<Floats>(first + i * c.dilation * c.channels + k) * c.evaluate[p * kPoints + i];
+        value += load<Floats>(first + i * c.dilation * c.channels + k) * c.of_rows[p * kPoints + i];
       }
       store(values + p * c.channels + k, value);
     }
@@ -80,38 +83,47 @@ void end_tiles(const Convolution& c, int64_t first, int64_t count, int64_t panel
       const int64_t row = tile.row + j * c.dilation;
       if (row < tile.fresh) continue;
       Floats result{};
-      for (int p = 0; p < kPoints; p++) result += load<Floats>(sums[p][t]) * c.interpolate[j * kPoints + p];
+      for (int p = 0; p < kPoints; p++) result += load<Floats>(sums[p][t]) * c.of_products[j * kPoints + p];
       end(row, panel * kLanes, result);
     }
   }
 }
 
+// Some tiles at a time, by all panels: point by point, so that its values stay in the L1 cache.
+template <class End>
+void multiply_light(Member& me, const Convolution& c, const float* input, int64_t tiles, float* values, End&& end) {
+  const int64_t panels = c.outputs / kLanes, size = kPoints * c.channels;
+  float* own = values + me.index * (kTilesAtOnce * size + panels * kSums);
+  auto* sums = reinterpret_cast<PanelSums*>(own + kTilesAtOnce * size);
+  me.each((tiles + kTilesAtOnce - 1) / kTilesAtOnce, [&](int64_t chunk) {
+    const int64_t first = chunk * kTilesAtOnce, count = std::min(tiles - first, kTilesAtOnce);
+    for (int64_t t = 0; t < count; t++) evaluate(c, input, first + t, own + t * size);
+    std::memset(sums, 0, panels * sizeof *sums);
+    for (int p = 0; p < kPoints; p++) {
+      for (int64_t panel = 0; panel < panels; panel++) add_point(c, own, count, panel, p, sums[panel]);
+    }
+    for (int64_t panel = 0; panel < panels; panel++) end_tiles(c, first, count, panel, sums[panel], end);
+  });
+}
+
+// All values first, then panel by panel: each weight is read once.
+template <class End>
+void multiply_heavy(Member& me, const Convolution& c, const float* input, int64_t tiles, float* values, End&& end) {
+  const int64_t size = kPoints * c.channels, chunks = (tiles + kTilesAtOnce - 1) / kTilesAtOnce;
+  me.each(tiles, [&](int64_t tile) { evaluate(c, input, tile, values + tile * size); });
+  me.each(c.outputs / kLanes * chunks, [&](int64_t i) {
+    const int64_t panel = i / chunks, first = i % chunks * kTilesAtOnce, count = std::min(tiles - first, kTilesAtOnce);
+    alignas(64) PanelSums sums = {};
+    for (int p = 0; p < kPoints; p++) add_point(c, values + first * size, count, panel, p, sums);
+    end_tiles(c, first, count, panel, sums, end);
+  });
+}
+
 // As Products::multiply, of rows in fp32.
 template <class End>
 void multiply_points(Member& me, const Convolution& c, const float* input, int64_t rows, float* values, End&& end) {
-  const int64_t tiles = Tile::count(c, rows), chunks = (tiles + kTilesAtOnce - 1) / kTilesAtOnce;
-  const int64_t panels = c.outputs / kLanes, size = kPoints * c.channels;
-  const auto count = [&](int64_t chunk) { return std::min(tiles - chunk * kTilesAtOnce, kTilesAtOnce); };
-  if (is_light(c)) {
-    float* own = values + me.index * (kTilesAtOnce * size + panels * kSums);
-    auto* sums = reinterpret_cast<PanelSums*>(own + kTilesAtOnce * size);
-    return me.each(chunks, [&](int64_t chunk) {
-      const int64_t first = chunk * kTilesAtOnce, n = count(chunk);
-      for (int64_t t = 0; t < n; t++) evaluate(c, input, first + t, own + t * size);
-      std::memset(sums, 0, panels * sizeof *sums);
-      for (int p = 0; p < kPoints; p++) {
-        for (int64_t panel = 0; panel < panels; panel++) add_point(c, own, n, panel, p, sums[panel]);
-      }
-      for (int64_t panel = 0; panel < panels; panel++) end_tiles(c, first, n, panel, sums[panel], end);
-    });
-  }
-  me.each(tiles, [&](int64_t tile) { evaluate(c, input, tile, values + tile * size); });
-  me.each(panels * chunks, [&](int64_t i) {
-    const int64_t chunk = i % chunks, panel = i / chunks, first = chunk * kTilesAtOnce;
-    alignas(64) PanelSums sums = {};
-    for (int p = 0; p < kPoints; p++) add_point(c, values + first * size, count(chunk), panel, p, sums);
-    end_tiles(c, first, count(chunk), panel, sums, end);
-  });
+  const int64_t tiles = Tile::count(c, rows);
+  is_light(c) ? multiply_light(me, c, input, tiles, values, end) : multiply_heavy(me, c, input, tiles, values, end);
 }
 
 }  // namespace shoal

@@ -35,12 +35,14 @@ struct Products {
   }
 
   static int64_t values(const Convolution& c, int64_t rows, int members) {
-    return c.evaluate ? values_of_points(c, rows, members) : 0;
+    return c.of_rows ? values_of_points(c, rows, members) : 0;
   }
 
   template <class End>
   static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, float* values, End&& end) {
-    if constexpr (exact) if (c.evaluate) return multiply_points(me, c, reinterpret_cast<const float*>(input), rows, values, end);
+    if constexpr (exact) {
+      if (c.of_rows) return multiply_points(me, c, reinterpret_cast<const float*>(input), rows, values, end);
+    }
     const int64_t size = c.segments * c.channels * kLanes, row = width(c.channels);  // of a panel's weights; of a row
     const int64_t bytes = c.outputs / kLanes * size * sizeof(Weight);
     const Units units{c.outputs / kLanes, (rows + kChunk - 1) / kChunk, bytes};

@@ -41,9 +41,9 @@ struct Products {
   // Sixteen results as the next convolution, of as many channels as this one has outputs, reads them.
   static void store(uint16_t* row, const Convolution& c, Floats y) { store_bf16<planes>(row, c.outputs, y); }
 
-  // Tiles multiply while the block before is finished: the one takes as long as the other.
   static int64_t values(const Convolution&, int64_t, int) { return 0; }
 
+  // Tiles multiply while the block before is finished: the one takes as long as the other.
   template <class End>
   static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, float*, End&& end) {
     const int64_t size = c.segments * c.channels * planes * kPanel;  // of a panel's weights

@@ -15,7 +15,6 @@ from models.codec import layers, native, points
 from models.codec.convolutions import Convolution, TorchConvolutions
 from models.codec.native import Chain, NativeLinear, Workspace, precisions
 from models.codec.ops import Linear
-from models.codec.packing import Packer
 from models.codec.state import Contexts, Step
 from models.precision import DTYPES
 from models.reference_encoder.audio import load
@@ -29,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 PRECISE = {"bf16": 2e-2, "bf16x3": 1e-4, "int16": 2e-3, "fp32": 1e-5}  # relative errors
 DECIBELS = {"bf16": 25, "bf16x3": 80, "int16": 55, "fp32": 100}  # of noise below the starter's sound
+APART = {"bf16": 0.014, "bf16x3": 1e-4, "int16": 1e-3, "fp32": 1e-5}  # of samples, by how they were cut
 BLOCKS = (1, 3, 33, 8, 150)
 
 
@@ -71,8 +71,9 @@ def run(layer: layers.Layer, contexts: Contexts, x: Tensor, stride: int, blocks:
     return torch.cat(found, dim=1)
 
 
-def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ...], frame: int = 1) -> None:
-    """That a chain is torch's convolutions, and neither blocks, of so many frames, nor threads change a bit."""
+def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ...], frame: int = 1) -> list[bool]:
+    """That a chain is torch's convolutions, and neither blocks, of so many frames, nor threads change a bit. Returns
+    which of them go by points."""
     stride = frame * max(c.stride for c in convolutions)
     x = torch.randn(2, sum(blocks) * stride, convolutions[0].weight.shape[2])
     exact = Contexts(CPU, torch.float32)
@@ -87,6 +88,7 @@ def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ..
         assert torch.equal(found, run(chain, contexts, x, stride, blocks[::-1]))
         first = found if first is None else first
         assert torch.equal(found, first)
+    return [layer.of_rows is not None for layer in chain._packed.layers]
 
 
 @pytest.mark.parametrize("precision", precisions())
@@ -100,15 +102,14 @@ def test_a_chain_in_blocks_is_torchs_convolutions(stack: str, precision: str) ->
 def test_residual_units_in_frames_are_torchs_convolutions(channels: int, frame: int, precision: str) -> None:
     """By points where these are worth it: in the last case not where rows are 9 apart, and its weights are heavy."""
     units = [c for dilation in (1, 3, 9) for c in unit(channels, dilation)]
-    pointed = [c.evaluate is not None for c in Packer(units, False, precisions() == ("bf16", "bf16x3"), frame).layers]
+    pointed = check(units, precision, (1, 3, 8, 2), frame)
     if "int16" in precisions():
         assert pointed[::2] == [frame >= 4 * dilation for dilation in (1, 3, 9)] and not any(pointed[1::2])
-    check(units, precision, (1, 3, 8, 2), frame)
 
 
 def test_points_give_what_a_convolution_gives() -> None:
     rows, weight = torch.randn(10, dtype=torch.float64), torch.randn(7, dtype=torch.float64)
-    found = points.interpolate() @ ((points.weights() @ weight) * (points.evaluate() @ rows))
+    found = points.of_products() @ ((points.of_weights() @ weight) * (points.of_rows() @ rows))
     torch.testing.assert_close(found, rows.unfold(0, 7, 1) @ weight)
 
 
@@ -133,7 +134,7 @@ def test_snake_of_large_and_small_values_is_torchs() -> None:
     x = torch.cat([torch.linspace(-3, 3, 999), torch.tensor([-900.0, 0.0, 1e-30, 55.5, 3000.0])])[None, :, None]
     identity = Convolution(torch.ones(1, 1, 1), torch.zeros(1), before=torch.ones(1), exact=True)
     contexts = Contexts(CPU, torch.float32)
-    chain = Chain([identity], contexts, precisions()[1], Workspace(1))
+    chain = Chain([identity], contexts, precisions()[1], Workspace(1), 1)
     found = chain(x, Step(contexts.allocate(1), slice(0, 1), torch.zeros(1)))
     torch.testing.assert_close(found, x + x.double().sin().square().float(), atol=2e-5, rtol=2e-5)
 
@@ -144,7 +145,7 @@ def test_the_starters_codes_and_sound_are_those_of_fp32(monkeypatch: pytest.Monk
 
     def made(precision: str) -> tuple[ReferenceEncoder, VQDecoder]:
         encoder, decoder = (checkpoint.codec_tensors(half) for half in ("encoder", "decoder"))
-        return ReferenceEncoder(config, encoder, "cpu", precision), VQDecoder(config, decoder, "cpu", precision, 1)
+        return ReferenceEncoder(config, encoder, "cpu", precision), VQDecoder(config, decoder, "cpu", precision, 2)
 
     recording = load((ROOT / "tests" / "voices" / "allison-en.wav").read_bytes(), config.sample_rate).waveform
     with monkeypatch.context() as torchs:
@@ -156,8 +157,13 @@ def test_the_starters_codes_and_sound_are_those_of_fp32(monkeypatch: pytest.Monk
         encoder, decoder = made(precision)
         if precision == precisions()[1]:
             assert (encoder.encode([recording])[0] == codes).mean() > 0.999
-        noise = decoder.decode([(decoder.open(), codes)])[0] - sound
+        whole, stream = decoder.decode([(decoder.open(), codes)])[0], decoder.open()
+        noise = whole - sound
         assert 10 * np.log10(np.square(sound).mean() / np.square(noise).mean()) > DECIBELS[precision]
+        blocks = [decoder.decode([(stream, block)])[0] for block in np.split(codes, [1, 5, 30, 38], axis=1)]
+        assert np.abs(np.concatenate(blocks) - whole).max() < APART[precision]
+        chain = next(layer for each in decoder._layers if isinstance(each, layers.InPieces) for layer in each._layers)
+        assert any(layer.of_rows is not None for layer in chain._packed.layers) == ("int16" in precisions())
 
 
 def test_the_largest_sums_in_int16_do_not_overflow() -> None:

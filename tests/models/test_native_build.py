@@ -44,15 +44,17 @@ def test_a_compiler_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch, cach
     assert not list(cache.rglob("*.so"))
 
 
-@pytest.mark.skipif(
-    platform.machine() not in ("x86_64", "AMD64"), reason="asks the compiler for x86's instruction sets"
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="needs a compiler for x86")
+@pytest.mark.parametrize(
+    "cpu", ["x86-64", "haswell", "alderlake", "skylake-avx512", "icelake-server", "sapphirerapids"]
 )
-@pytest.mark.parametrize("cpu", ["x86-64", "haswell", "skylake-avx512", "icelake-server", "sapphirerapids"])
 def test_every_cpus_kernels_compile(cpu: str, tmp_path: Path) -> None:
     """Those of which this machine runs none as well."""
     for source in build.SOURCES.glob("*.cpp"):
-        options = ("-std=c++17", f"-march={cpu}", "-fsyntax-only", "-Wall", "-Werror", "-Wno-psabi")
+        options = ("-std=c++17", f"-march={cpu}", "-O1", "-Wno-psabi", "-S", "-o", str(tmp_path / "kernels.s"))
         done = subprocess.run([build.compiler(), *options, str(source)], capture_output=True, text=True, check=False)
+        if "bad value" in done.stderr or "unknown target CPU" in done.stderr:
+            pytest.skip(f"this compiler does not know {cpu}")
         assert done.returncode == 0, done.stderr
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 GB = 1e9
 # Of int16 only most weights are, and where the kernels cannot be compiled, none.
 BYTES = {"fp32": 4, "bf16x3": 4, "int16": 4, "bf16": 2, "fp16": 2}
+# Bytes of a weight of a linear layer with its share of a scale; in int4 the two heads, 1 % of all weights, stay int8.
+QUANTIZED = {"int8": 1.02, "int4": 0.54}
 ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
 # Weights of a codec's half below which a second thread on a CPU costs more time than it saves, as threads sleep between
 # operations: the starter (1.3 M) encodes 3 s in 77 ms with one thread and 229 with two, and decodes half a second in 23
@@ -73,7 +75,7 @@ class Footprints:
         copies = CPU_COPIES.get(stage, 1.0) if device == "cpu" else 1.0
         if stage == "text_to_semantic":
             linear = self.text_to_semantic_params - self.embedding_params
-            weights = self.embedding_params * width + linear * (1.02 if quantization == "int8" else width)
+            weights = self.embedding_params * width + linear * QUANTIZED.get(quantization, width)
             working = self.kv_values_per_token * (slots * self.slot_tokens + voices * self.prefix_tokens)
         elif stage == "reference_encoder":
             weights = self.codec_encoder_params * width * copies

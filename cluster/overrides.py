@@ -87,8 +87,8 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
     ):
         if smaller is not None and larger is not None and smaller > larger:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
-    if wanted.quantization == "int8" and stage != "text_to_semantic":
-        raise PlanError(f"{stage}: int8 exists for text_to_semantic only: remove quantization or set it to none")
+    if (quantization := wanted.quantization or "none") != "none" and stage != "text_to_semantic":
+        raise PlanError(f"{stage}: {quantization} exists for text_to_semantic only: set quantization to none")
     if wanted.compile and stage != "text_to_semantic":
         raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted
@@ -117,16 +117,22 @@ def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
     return bool({"bf16", "amx"} & sets)
 
 
-def can_int8(device: str, machine: HardwareProfile) -> bool:
-    """int8 linears need AVX2 (VNNI is faster) or NEON on a CPU; on MPS they fall back to the CPU, 40x slower."""
-    return device == "cuda" or (device == "cpu" and bool({"avx2", "neon"} & set(machine.cpu.instruction_sets)))
+def can_quantize(quantization: str, device: str, machine: HardwareProfile) -> bool:
+    """Integer linears need AVX2 (VNNI is faster) or NEON on a CPU, and in int4 run nowhere else; on MPS int8 falls back
+    to the CPU, 40x slower."""
+    if quantization == "none" or (device, quantization) == ("cuda", "int8"):
+        return True
+    return device == "cpu" and bool({"avx2", "neon"} & set(machine.cpu.instruction_sets))
 
 
 def check_possible(stage: str, wanted: StageOverride, device: str, machines: list[HardwareProfile]) -> None:
     """Raises PlanError where an explicit precision or quantisation cannot run on the device that the stage got."""
-    if wanted.quantization == "int8" and not all(can_int8(device, m) for m in machines):
-        why = "falls back to the CPU there, 40x slower" if device == "mps" else "needs a CPU with AVX2 or NEON"
-        raise PlanError(f"{stage}: int8 on {device} {why}: set quantization to none")
+    quantization = wanted.quantization or "none"
+    if not all(can_quantize(quantization, device, m) for m in machines):
+        why = "needs a CPU with AVX2 or NEON"
+        if device == "mps" and quantization == "int8":
+            why = "falls back to the CPU there, 40x slower"
+        raise PlanError(f"{stage}: {quantization} on {device} {why}: set quantization to none")
     precision = wanted.precision
     if precision is None:
         return

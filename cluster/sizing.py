@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cluster import memory, shares
 from cluster.footprints import GB, Footprints
-from cluster.overrides import PlanError, StageOverride, can_hold, can_int8, has_device
+from cluster.overrides import PlanError, StageOverride, can_hold, can_quantize, has_device
 from cluster.profile import HardwareProfile
 from cluster.tiers import Tier, matching
 
@@ -71,8 +71,8 @@ class Sizer:
     def fit(self, tier: Tier, machines: Sequence[HardwareProfile]) -> dict[str, Choice] | float:
         """Choices of text-to-semantic and of the codec stages beside it; or the least GB needed, where none fits.
 
-        Tried in the order of what costs least: all stages on the device before fewer, no quantisation before int8, wide
-        batches before narrow ones; but fewer than FEW_SLOTS only when nothing else fits.
+        Tried in the order of what costs least: all stages on the device before fewer, the tier's first quantisation
+        before its next, wide batches before narrow ones; but fewer than FEW_SLOTS only when nothing else fits.
         """
         least = float("inf")
         widest = self.wanted[LM].slots or tier.slots.text_to_semantic
@@ -94,8 +94,8 @@ class Sizer:
     def _quantizations(self, tier: Tier, machines: Sequence[HardwareProfile]) -> tuple[str, ...]:
         if self.wanted[LM].quantization:
             return (self.wanted[LM].quantization,)
-        int8 = all(can_int8(tier.device, m) for m in machines)
-        return tuple(q for q in tier.quantization if q == "none" or int8) or ("none",)
+        able = [q for q in tier.quantization if all(can_quantize(q, tier.device, m) for m in machines)]
+        return tuple(able) or ("none",)
 
     def _beside(self, device: str) -> list[tuple[str, ...]]:
         """Codec stages that share the LM's device, in the order of preference."""

@@ -1,4 +1,5 @@
-// Linear layers: weights in int8 with a scale for each 64 inputs of an output, activations in int16 with a scale a row.
+// Linear layers: weights in int8 or int4 with a scale for each 64 inputs of an output, activations in int16 with a scale a
+// row.
 //
 // y[n] = bias[n] + scale_x * sum_g scale_w[n][g] * sum_{k in group g} w[n][k] * x[k]. Sums within a group are exact
 // integers and groups are added in order, so a row's result is its own: neither the batch nor the number of threads can
@@ -9,8 +10,8 @@
 #include <algorithm>
 
 #include "team.h"
-#include "tiles.h"
 #include "vectors.h"
+#include "weights.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_VNNI 1
@@ -21,7 +22,6 @@
 
 namespace shoal {
 
-constexpr int kPanel = 32;  // outputs computed together
 // Rows computed together: as many as the registers hold.
 #if SHOAL_VNNI
 constexpr int kTile = 8;
@@ -30,10 +30,6 @@ constexpr int kTile = 6;
 #else
 constexpr int kTile = 2;
 #endif
-constexpr int kGroup = 64;  // inputs that share a scale; inputs are padded to a multiple of it
-// Weights lie as [outputs / 32][inputs / 64] blocks of [32 pairs of inputs][32 outputs][2] int8, then 32 scales in bf16:
-// the order in which they are read.
-constexpr int64_t kBlock = kGroup * kPanel + 2 * kPanel;
 // Fewer are faster by dot2: 39 ms against 46 for a frame of one row, 60 against 57 for one of eight (S1-mini, two threads).
 constexpr int64_t kRowsForTiles = 7;
 // Bytes to prefetch ahead, into the L2, where a core has more misses under way than in its L1 (31 ms a frame against 33):
@@ -45,6 +41,7 @@ struct Linear {
   const int8_t* weight;
   const float* bias;        // (outputs), or null
   int64_t inputs, outputs;  // padded
+  int64_t bits;             // of a weight: 8 or 4
 };
 
 // Rows of activations in int16, and what to multiply them by.
@@ -108,30 +105,31 @@ inline Floats add_group(Floats sum, Ints total, Floats scale) { return sum + to_
 
 #if SHOAL_AVX2
 // sums[r] += what one block of weights contributes to each row. Not inlined: where it is, GCC runs out of registers.
-template <int rows>
+template <int bits, int rows>
 __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
+  typedef int16_t Pairs __attribute__((vector_size(32)));
   constexpr int vectors = rows <= 2 ? 4 : 2;  // of eight outputs, at once: as many as the registers hold
 #pragma GCC unroll 2
   for (int first = 0; first < 4; first += vectors) {
     __m256i whole[rows][vectors] = {};
-    for (int k = 0; k < kGroup; k += 2) {
-      const int8_t* pair = w + k * kPanel + first * 16;
-      __m256i wide[vectors];
+    for (int eight = 0; eight < kEights; eight++) {
+      const int8_t* at = w + eight * kEight<bits>;
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; v++) {
-        wide[v] = _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(pair + v * 16)));
-      }
+      for (int pair = 0; pair < 4; pair++) {
+        __m256i wide[vectors];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) wide[v] = (__m256i)pairs_of<bits, Pairs>(at, pair, first + v);
 #pragma GCC unroll 6
-      for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < rows; r++) {
 #pragma GCC unroll 2
-        for (int v = 0; v < vectors; v += 2) add_dot2(whole[r] + v, wide + v, x + r * stride + k);
+          for (int v = 0; v < vectors; v += 2) add_dot2(whole[r] + v, wide + v, x + r * stride + 8 * eight + 2 * pair);
+        }
       }
-      if (first == 0) __builtin_prefetch(pair + kAhead, 0, 2);
+      if (first == 0) prefetch_eight<bits>(at + kAhead);
     }
-    const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);
 #pragma GCC unroll 2
     for (int half = first / 2; half < (first + vectors) / 2; half++) {
-      const Floats scale = widen(scales + half * kLanes);
+      const Floats scale = scale_of<bits>(w, half);
 #pragma GCC unroll 6
       for (int r = 0; r < rows; r++) {
         sums[r][half] = add_group(sums[r][half], join(whole[r] + 2 * half - first), scale);
@@ -141,37 +139,39 @@ __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t 
 }
 #else
 // total[n] += w[n][0] * x[0] + w[n][1] * x[1], for 16 outputs n.
-inline Ints dot2(Ints total, const int8_t* w, const int16_t* x) {
+inline Ints dot2(Ints total, Ints w, const int16_t* x) {
 #if SHOAL_VNNI
   int32_t pair;
   std::memcpy(&pair, x, 4);
-  const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
-  return {(Ints::Part)_mm512_dpwssd_epi32((__m512i)total.part[0], wide, _mm512_set1_epi32(pair))};
+  return {(Ints::Part)_mm512_dpwssd_epi32((__m512i)total.part[0], (__m512i)w.part[0], _mm512_set1_epi32(pair))};
 #else
-  const Ints both = widen_ints(reinterpret_cast<const int16_t*>(w));  // w[n][0] in the lower byte
-  return total + ((both << 24) >> 24) * static_cast<int32_t>(x[0]) + (both >> 8) * static_cast<int32_t>(x[1]);
+  return total + ((w << 16) >> 16) * static_cast<int32_t>(x[0]) + (w >> 16) * static_cast<int32_t>(x[1]);
 #endif
 }
 
 // sums[r] += what one block of weights contributes to each row.
-template <int rows>
+template <int bits, int rows>
 inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
+  typedef int16_t Pairs __attribute__((vector_size(kRegister)));
   constexpr int unroll = rows == 1 ? 4 : rows == 2 ? 2 : 1;  // enough independent sums to hide the latency
   Ints whole[unroll][rows][2] = {};
-  for (int k = 0; k < kGroup; k += 2 * unroll) {
-    for (int u = 0; u < unroll; u++) {
-      const int8_t* pair = w + (k + 2 * u) * kPanel;
-      for (int r = 0; r < rows; r++) {
-        for (int half = 0; half < 2; half++) {
-          whole[u][r][half] = dot2(whole[u][r][half], pair + half * kPanel, x + r * stride + k + 2 * u);
+  for (int eight = 0; eight < kEights; eight++) {
+    const int8_t* at = w + eight * kEight<bits>;
+#pragma GCC unroll 4
+    for (int pair = 0; pair < 4; pair++) {
+      for (int half = 0; half < 2; half++) {
+        const Ints wide = by_parts<Ints>(
+            [&](int p) { return (Ints::Part)pairs_of<bits, Pairs>(at, pair, half * Ints::kParts + p); });
+        for (int r = 0; r < rows; r++) {
+          Ints& sum = whole[pair % unroll][r][half];
+          sum = dot2(sum, wide, x + r * stride + 8 * eight + 2 * pair);
         }
       }
-      __builtin_prefetch(pair + kAhead, 0, 2);
     }
+    prefetch_eight<bits>(at + kAhead);
   }
-  const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);
   for (int half = 0; half < 2; half++) {
-    const Floats scale = widen(scales + half * kLanes);
+    const Floats scale = scale_of<bits>(w, half);
     for (int r = 0; r < rows; r++) {
       Ints total = whole[0][r][half];
       for (int u = 1; u < unroll; u++) total += whole[u][r][half];
@@ -182,21 +182,22 @@ inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*su
 #endif
 
 // As block, for any number of rows.
+template <int bits>
 inline void block_of(const int8_t* w, const int16_t* x, int64_t stride, int64_t rows, Floats (*sums)[2]) {
-  for (; rows >= kTile; rows -= kTile, x += kTile * stride, sums += kTile) block<kTile>(w, x, stride, sums);
+  for (; rows >= kTile; rows -= kTile, x += kTile * stride, sums += kTile) block<bits, kTile>(w, x, stride, sums);
   switch (rows) {
-    case 7: return block<7>(w, x, stride, sums);
-    case 6: return block<6>(w, x, stride, sums);
-    case 5: return block<5>(w, x, stride, sums);
-    case 4: return block<4>(w, x, stride, sums);
-    case 3: return block<3>(w, x, stride, sums);
-    case 2: return block<2>(w, x, stride, sums);
-    case 1: return block<1>(w, x, stride, sums);
+    case 7: return block<bits, 7>(w, x, stride, sums);
+    case 6: return block<bits, 6>(w, x, stride, sums);
+    case 5: return block<bits, 5>(w, x, stride, sums);
+    case 4: return block<bits, 4>(w, x, stride, sums);
+    case 3: return block<bits, 3>(w, x, stride, sums);
+    case 2: return block<bits, 2>(w, x, stride, sums);
+    case 1: return block<bits, 1>(w, x, stride, sums);
   }
 }
 
 // A panel's outputs of all rows. As many rows at a time as leave their sums and what they read of a block in the L1 cache.
-template <Finish finish>
+template <Finish finish, int bits>
 void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
   constexpr int most = 48;
   const int64_t blocks = layer.inputs / kGroup;
@@ -204,9 +205,9 @@ void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, flo
   for (int64_t first = 0; first < rows; first += most) {
     const int64_t count = std::min<int64_t>(rows - first, most);
     std::memset(sums, 0, count * sizeof sums[0]);
-    const int8_t* w = layer.weight + panel * blocks * kBlock;
+    const int8_t* w = layer.weight + panel * blocks * kBlock<bits>;
     const int16_t* from = x.values + first * x.stride;
-    for (int64_t b = 0; b < blocks; b++) block_of(w + b * kBlock, from + b * kGroup, x.stride, count, sums);
+    for (int64_t b = 0; b < blocks; b++) block_of<bits>(w + b * kBlock<bits>, from + b * kGroup, x.stride, count, sums);
     for (int64_t r = 0; r < count; r++) {
       finish_row<finish>(layer, panel, x.scale[first + r], sums[r], out + (first + r) * stride);
     }
@@ -215,7 +216,7 @@ void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, flo
 
 #if SHOAL_TILES
 // As panel_of, by tiles of 16 rows, four of which share what to_tiles makes of a block.
-template <Finish finish>
+template <Finish finish, int bits>
 void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
   constexpr int most = 4;
   alignas(64) int8_t weights[kGroup * kPanel];
@@ -224,16 +225,16 @@ void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t row
   for (int64_t first = 0; first < rows; first += most * kTileRows) {
     Floats sums[most * kTileRows][2] = {};
     const int count = static_cast<int>(std::min<int64_t>(rows - first, most * kTileRows));
-    const int8_t* w = layer.weight + panel * blocks * kBlock;
-    for (int64_t b = 0; b < blocks; b++, w += kBlock) {
-      to_tiles(w, kAhead, weights);
+    const int8_t* w = layer.weight + panel * blocks * kBlock<bits>;
+    for (int64_t b = 0; b < blocks; b++, w += kBlock<bits>) {
+      to_tiles<bits>(w, kAhead, weights);
       multiply_tiles(x.tile(first, b * kGroup), x.tile(kTileRows, 0) - x.tiles, weights,
                      (count + kTileRows - 1) / kTileRows, tiles);
-      const auto* scales = reinterpret_cast<const uint16_t*>(w + kGroup * kPanel);
-      const Floats scale[2] = {widen(scales), widen(scales + kLanes)};
+      const Floats scale[2] = {scale_of<bits>(w, 0), scale_of<bits>(w, 1)};
       for (int r = 0; r < count; r++) {
         for (int half = 0; half < 2; half++) {
-          sums[r][half] = add_group(sums[r][half], total(tiles[r / kTileRows], half, r % kTileRows), scale[half]);
+          const Ints whole = total(tiles[r / kTileRows], half, r % kTileRows) >> (8 - bits);
+          sums[r][half] = add_group(sums[r][half], whole, scale[half]);
         }
       }
     }
@@ -244,17 +245,23 @@ void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t row
 }
 #endif
 
-// out (rows, stride) = layer(x); kAdd adds to what is there, kGate writes silu(w1 x) * w3 x, half as many outputs.
-template <Finish finish>
-void apply(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
+template <Finish finish, int bits>
+void apply_weights(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
 #if SHOAL_TILES
   if (x.tiles && rows >= kRowsForTiles) {
     Tiles tiles;
     return me.each(layer.outputs / kPanel,
-                   [&](int64_t panel) { panel_of_tiles<finish>(layer, panel, x, rows, out, stride); });
+                   [&](int64_t panel) { panel_of_tiles<finish, bits>(layer, panel, x, rows, out, stride); });
   }
 #endif
-  me.each(layer.outputs / kPanel, [&](int64_t panel) { panel_of<finish>(layer, panel, x, rows, out, stride); });
+  me.each(layer.outputs / kPanel, [&](int64_t panel) { panel_of<finish, bits>(layer, panel, x, rows, out, stride); });
+}
+
+// out (rows, stride) = layer(x); kAdd adds to what is there, kGate writes silu(w1 x) * w3 x, half as many outputs.
+template <Finish finish>
+void apply(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
+  const auto with = layer.bits == 4 ? apply_weights<finish, 4> : apply_weights<finish, 8>;
+  with(me, layer, x, rows, out, stride);
 }
 
 }  // namespace shoal

@@ -1,5 +1,5 @@
 // Matrix tiles (Intel AMX): whether and how this process uses them, and a block of linear.h's weights times sixteen rows at
-// once, with the very same integers.
+// once, with the very same integers (weights.h makes tiles of it).
 //
 // There tiles multiply bytes, so activations also lie as the upper and the lower bytes of their int16:
 // sum w * x = 256 * sum w * upper + sum w * lower, which stays exact in int32.
@@ -57,22 +57,6 @@ class Tiles {
     uint8_t rows[16] = {};
   } config_;
 };
-
-// One block of linear.h, [32 pairs of inputs][32 outputs][2], as two tiles of 16 outputs: [16 fours of inputs][16][4].
-inline void to_tiles(const int8_t* w, int64_t ahead, int8_t* tiles) {
-  for (int four = 0; four < kTileRows; four++) {
-    const int8_t* pair = w + four * 128;
-    __builtin_prefetch(pair + ahead);
-    __builtin_prefetch(pair + ahead + 64);
-    for (int half = 0; half < 2; half++) {
-      const auto* from = reinterpret_cast<const __m256i*>(pair + 32 * half);
-      const __m512i first = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from));
-      const __m512i second = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from + 2));
-      _mm512_store_si512(tiles + half * kTileSize + four * kTileBytes,
-                         _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
-    }
-  }
-}
 
 // Sixteen rows times a block of weights: sums of upper bytes for both halves of the outputs, then of lower bytes.
 typedef int32_t TileSums[4][kTileRows][kLanes];

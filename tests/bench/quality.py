@@ -1,4 +1,4 @@
-"""What int8 costs: the native kernels against the torch network in fp32, and each linear layer's error."""
+"""What int8 and int4 cost: the native kernels against the torch network in fp32, and each linear layer's error."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ INT16 = 32767
 
 
 def quality(bench: Bench) -> list[Figure]:
-    found = bench.measure(against_fp32)
-    return [Figure("quality", found["logits_cosine_least"], details=found)]
+    found = {line: bench.measure(against_fp32, bits=bits) for line, bits in (("quality", 8), ("quality-int4", 4))}
+    return [Figure(line, each["logits_cosine_least"], details=each) for line, each in found.items()]
 
 
-def against_fp32(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
+def against_fp32(checkpoint: str, threads: int, repeats: int, bits: int) -> dict[str, Any]:
     """Cosines of every codebook's logits, and each linear layer's relative error on the inputs that it has in fp32."""
     source = Checkpoint(checkpoint)
     config, tensors = source.language_model_config, source.language_model_tensors()
     ids = PromptEncoder(source.path, config.num_codebooks).ids
     exact = Network(config, tensors, ids, slots=1, positions=POSITIONS)
-    native = NativeNetwork(config, tensors, ids, slots=1, positions=POSITIONS, threads=threads)
+    native = NativeNetwork(config, tensors, ids, slots=1, positions=POSITIONS, threads=threads, bits=bits)
     cosines = [cosine for prompt in range(PROMPTS) for cosine in _logits(exact, native, prompt)]
-    errors = _layer_errors(exact, tensors, t2s.prompt_values(config, ids, 0, 0))
+    errors = _layer_errors(exact, tensors, t2s.prompt_values(config, ids, 0, 0), bits)
     by_kind = {name: [e for layer, e in errors.items() if layer.endswith(name)] for (*_, name) in LAYERS.values()}
     return {
         "logits_cosine_least": min(cosines),
@@ -79,14 +79,14 @@ def _logits(exact: Network, native: NativeNetwork, prompt: int) -> Iterator[floa
     exact._head, exact._fast_head = heads
 
 
-def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor) -> dict[str, float]:
+def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor, bits: int) -> dict[str, float]:
     """|quantised - exact| / |exact| of each linear layer's outputs over a prompt and a frame, with the kernels' own
-    quantisation: weights in int8 by groups, activations in int16 by rows."""
+    quantisation: weights by groups, activations in int16 by rows."""
     errors: dict[str, float] = {}
 
     def compared(linear: Callable[[Tensor], Tensor], name: str, weight: Tensor) -> Callable[[Tensor], Tensor]:
         padded = F.pad(weight.float(), (0, -weight.shape[1] % GROUP)).unflatten(1, (-1, GROUP))
-        whole, scale = quantize(padded)
+        whole, scale = quantize(padded, bits)
         rounded = (whole * scale.float()[..., None]).flatten(1)[:, : weight.shape[1]]
 
         def call(x: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class Line:
 
 LINES = {
     "t2s-1": Line("t2s-1", "text-to-semantic, 1 stream", "frames/s", 20, 30, True),
+    "t2s-1-int4": Line("t2s-1", "the same in int4", "frames/s", None, None, True),
     "t2s-16": Line("t2s-16", "text-to-semantic, 16 streams together", "frames/s", 110, 200, True),
     "prefill": Line("prefill", "prefill of a 300-position prompt, to its first frame", "s", 1.0, 0.5),
     "prefix": Line("prefix", "the same voice again (target: its new text alone + 20 ms)", "s", None),
@@ -42,6 +43,7 @@ LINES = {
     "overhead-throughput": Line("graph-overhead", "throughput that the Ray graph costs, 8 streams", "%", 5),
     "poisson": Line("poisson", "goodput under Poisson arrivals, at the best rate", "audio s/s", None, None, True),
     "quality": Line("quality", "int8 against fp32: least cosine of any codebook's logits", "", 0.999, None, True),
+    "quality-int4": Line("quality", "int4 against fp32: least cosine of any codebook's logits", "", None, None, True),
     "gpu-1": Line("gpu", "GPU: text-to-semantic, 1 stream", "frames/s", 400, None, True),
     "gpu-64": Line("gpu", "GPU: text-to-semantic, 64 streams together", "audio s/s", 200, None, True),
     "gpu-ttfa": Line("gpu", "GPU: first 4 frames of a registered voice, at the engine", "ms", 60),

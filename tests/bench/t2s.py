@@ -38,11 +38,15 @@ def t2s_1(bench: Bench) -> list[Figure]:
     planned = bench.measure(throughput, streams=1)
     details = {
         "planned": planned,
+        "int4": (smaller := bench.measure(throughput, streams=1, quantization="int4")),
         "torch int8": bench.measure(throughput, streams=1, torch_path=["bfloat16", "int8"]),
         "torch bf16": bench.measure(throughput, streams=1, torch_path=["bfloat16", "none"]),
         "upstream": (theirs := bench.measure(upstream)),
     }
-    return [Figure("t2s-1", planned["frames_per_second"], 1 / theirs["frame_s"], details=details)]
+    lines = {"t2s-1": planned, "t2s-1-int4": smaller}
+    return [
+        Figure(line, ours["frames_per_second"], 1 / theirs["frame_s"], details=details) for line, ours in lines.items()
+    ]
 
 
 def t2s_16(bench: Bench) -> list[Figure]:
@@ -63,9 +67,15 @@ def prefix(bench: Bench) -> list[Figure]:
 
 
 def throughput(
-    checkpoint: str, threads: int, repeats: int, streams: int, torch_path: list[str] | None = None
+    checkpoint: str,
+    threads: int,
+    repeats: int,
+    streams: int,
+    torch_path: list[str] | None = None,
+    quantization: str | None = None,
 ) -> dict[str, Any]:
-    return throughput_of(network_of(checkpoint, threads, max(16, streams), "cpu", torch_path), repeats, streams)
+    network = network_of(checkpoint, threads, max(16, streams), "cpu", torch_path, quantization)
+    return throughput_of(network, repeats, streams)
 
 
 def throughput_of(network: Network, repeats: int, streams: int) -> dict[str, Any]:
@@ -149,9 +159,16 @@ def upstream(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -
     return {"prefill_s": times[0], "frame_s": median(times[1:]), "frames_measured": len(times) - 1, "runs": times}
 
 
-def network_of(checkpoint: str, threads: int, slots: int, device: str, torch_path: list[str] | None) -> Network:
-    """What a replica would run by the plan; or torch's path at the given dtype and quantisation. A GPU machine without
-    the checkpoint gets random weights of S1-mini's shapes."""
+def network_of(
+    checkpoint: str,
+    threads: int,
+    slots: int,
+    device: str,
+    torch_path: list[str] | None,
+    quantization: str | None = None,
+) -> Network:
+    """What a replica would run by the plan, in another `quantization` if given; or torch's path at the given dtype and
+    quantisation. A GPU machine without the checkpoint gets random weights of S1-mini's shapes."""
     if device == "cuda" and not Path(checkpoint).is_dir():
         from checkpoints.build import S1_MINI
 
@@ -168,16 +185,17 @@ def network_of(checkpoint: str, threads: int, slots: int, device: str, torch_pat
         config, tensors = source.language_model_config, source.language_model_tensors()
         ids = PromptEncoder(source.path, config.num_codebooks).ids
     if torch_path:
-        dtype, quantization = torch_path
-        dtype = torch.float32 if quantization == "int8" and device == "cpu" else getattr(torch, dtype)
-        options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": quantization, "positions": 2048}
+        dtype, weights = torch_path
+        dtype = torch.float32 if weights == "int8" and device == "cpu" else getattr(torch, dtype)
+        options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": weights, "positions": 2048}
         return Network(config, tensors, ids, slots=slots, **options)
     from models.text_to_semantic.load import make_network
     from tests.bench.machine import plan
 
     stage = plan(threads).stages["text_to_semantic"]
-    options = {"device": stage.device, "dtype": DTYPES[stage.precision], "quantization": stage.quantization}
-    return make_network(config, tensors, ids, slots=slots, threads=threads, **options)
+    options = {"device": stage.device, "dtype": DTYPES[stage.precision]}
+    quantization = quantization or stage.quantization
+    return make_network(config, tensors, ids, slots=slots, threads=threads, quantization=quantization, **options)
 
 
 def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch.Tensor]:

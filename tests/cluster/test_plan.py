@@ -53,6 +53,13 @@ def test_unused_vram_is_what_counts() -> None:
     assert any("1.0 GB usable VRAM on rtx-4090 is under" in reason for reason in plan.stages[LM].reasons)
 
 
+def test_int4_is_for_who_asks_for_it() -> None:
+    plain = make(machines("ryzen-5")).stages[LM]
+    smaller = make(machines("ryzen-5"), PlanOptions(stages={LM: {"quantization": "int4"}})).stages[LM]
+    assert (plain.quantization, smaller.quantization) == ("int8", "int4")
+    assert smaller.memory_gb < plain.memory_gb - 0.2 and "quantization int4: set by its override" in smaller.reasons
+
+
 def test_int8_where_that_makes_it_fit() -> None:
     laptop = machine("laptop-4gb-idle")
     gpu = dataclasses.replace(laptop.gpus[0], vram_free=3_600_000_000)
@@ -201,6 +208,8 @@ def test_precision_changes_what_fits() -> None:
         ("ryzen-5", LM, {"slots": 400}, "GB usable RAM .* is under"),
         ("ryzen-5", DECODER, {"quantization": "int8"}, "int8 exists for text_to_semantic only"),
         ("rtx-4090", DECODER, {"compile": True}, "only text_to_semantic is compiled"),
+        ("ryzen-5", DECODER, {"quantization": "int4"}, "int4 exists for text_to_semantic only"),
+        ("rtx-4090", LM, {"quantization": "int4"}, "int4 on cuda needs a CPU with AVX2 or NEON"),
         ("m2-pro", LM, {"quantization": "int8"}, "int8 on mps falls back to the CPU"),
         ("m2-pro", LM, {"precision": "bf16"}, "bf16 does not run on mps: choose fp32 or fp16"),
         ("v100", LM, {"precision": "bf16"}, "compute capability 8.0"),

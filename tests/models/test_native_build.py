@@ -81,9 +81,10 @@ def test_a_kernel_that_takes_no_advice_gives_small_pages(monkeypatch: pytest.Mon
     assert memory.lazy_zeros(5000).count_nonzero() == 0
 
 
-def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path) -> None:
+@pytest.mark.parametrize("quantization", ["int8", "int4"])
+def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path, quantization: str) -> None:
     config, encoder = Checkpoint(tiny).language_model_config, PromptEncoder(tiny, 4)
     wide = replace(config, head_dim=264, n_head=2, n_local_heads=2)
     tensors = {name: torch.zeros(shape) for name, shape in language_model_shapes(wide).items()}
-    options = {"device": "cpu", "dtype": torch.bfloat16, "quantization": "int8", "slots": 1, "threads": 1}
+    options = {"device": "cpu", "dtype": torch.bfloat16, "quantization": quantization, "slots": 1, "threads": 1}
     assert isinstance(make_network(wide, tensors, encoder.ids, positions=32, **options), Network)

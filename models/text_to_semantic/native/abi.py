@@ -9,7 +9,7 @@ from models.native.build import declare, load
 
 
 class Linear(Structure):
-    _fields_ = [("weight", c_void_p), ("bias", c_void_p), ("inputs", c_int64), ("outputs", c_int64)]
+    _fields_ = [("weight", c_void_p), ("bias", c_void_p), ("inputs", c_int64), ("outputs", c_int64), ("bits", c_int64)]
 
 
 class Layer(Structure):

@@ -13,12 +13,12 @@ from models.configs import LanguageModelConfig, TransformerConfig
 from models.memory import discard, lazy_zeros
 from models.text_to_semantic.native import abi
 from models.text_to_semantic.native.packing import (
-    BLOCK,
     GROUP,
     LANES,
     MAX_HEAD_DIM,
     PANEL,
     Packer,
+    block_bytes,
     padded,
     table,
 )
@@ -36,7 +36,7 @@ def unfit(config: LanguageModelConfig) -> str | None:
 
 
 class NativeNetwork:
-    """The two transformers in int8 and their per-slot state, on `threads` threads of the CPU. Not thread-safe.
+    """The two transformers in integers and their per-slot state, on `threads` threads of the CPU. Not thread-safe.
 
     A frame is a row of 1 + num_codebooks integers, as in `Network`. A slot's frames are bit-identical whatever else is
     in the batch, however its prompt was cut into chunks, and on any number of threads.
@@ -51,9 +51,11 @@ class NativeNetwork:
         slots: int,
         positions: int,
         threads: int = 1,
+        bits: int = 8,
         flags: tuple[str, ...] = (),
     ) -> None:
-        """`positions` bounds prompt plus frames of a slot; `flags` are added to the compiler's, for tests.
+        """`positions` bounds prompt plus frames of a slot; `bits`, 8 or 4, are those of the layers' weights (the heads
+        keep 8: they are small, and nothing evens out their error); `flags` are added to the compiler's, for tests.
 
         Raises build.CannotBuild where `build.available` says so, ValueError where `unfit` does.
         """
@@ -64,6 +66,7 @@ class NativeNetwork:
         self._active = [False] * slots
         self._shared: list[Tensor | None] = [None] * slots  # what a slot reads of a kept prefix
         self._library = abi.functions(flags)
+        self._bits = bits
         self._keep: list[object] = []  # what the kernels point into
         self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
         self._model = self._describe(tensors)
@@ -153,8 +156,8 @@ class NativeNetwork:
 
     @property
     def bytes_per_weight(self) -> float:
-        """Memory that one weight of a linear layer takes, with its share of a scale."""
-        return BLOCK / (GROUP * PANEL)
+        """Memory that one weight of a layer takes, with its share of a scale."""
+        return block_bytes(self._bits) / (GROUP * PANEL)
 
     def trace_size(self) -> int:
         """Logits of one frame: of the semantic head, then of each residual codebook."""
@@ -233,7 +236,8 @@ class NativeNetwork:
         pack = self._packer
 
         def linear(name: str) -> abi.Linear:
-            return pack.linear(tensors[f"{prefix}{name}.weight"], tensors.get(f"{prefix}{name}.bias"))
+            bias = tensors.get(f"{prefix}{name}.bias")
+            return pack.linear(tensors[f"{prefix}{name}.weight"], bias, self._bits)
 
         def vector(name: str) -> int:
             return pack.vector(tensors[f"{prefix}{name}.weight"])
@@ -245,7 +249,7 @@ class NativeNetwork:
             k_norm=vector("attention.k_norm") if config.qk_norm else None,
             qkv=linear("attention.wqkv"),
             wo=linear("attention.wo"),
-            w13=pack.gated(tensors[f"{prefix}feed_forward.w1.weight"], tensors[f"{prefix}feed_forward.w3.weight"]),
+            w13=pack.gated(*(tensors[f"{prefix}feed_forward.{name}.weight"] for name in ("w1", "w3")), self._bits),
             w2=linear("feed_forward.w2"),
         )
 

@@ -28,8 +28,8 @@ class Health:
         self._failures = 0
 
     def fail(self, error: Exception) -> None:
-        """Memory that ran out will be there again: it breaks nothing. Torch's error goes by its name, as torch takes 0.4 GB
-        of a process that computes nothing."""
+        """Memory that ran out will be there again: it breaks nothing. Torch's error goes by its name: processes that
+        compute nothing come by here too, and importing torch would take 0.4 GB of them."""
         if not (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"):
             self._failures += 1
 

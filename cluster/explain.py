@@ -97,7 +97,7 @@ def _quantization(plan: StagePlan) -> str:
     if plan.quantization == "int8":
         return f"int8: {'a decode step is bound by reading weights' if plan.device == 'cpu' else 'so that it fits'}"
     if plan.quantization == "int4":
-        return "int4: half of what int8 reads a decode step, for some clarity"
+        return "int4: a decode step reads half of what it does in int8, and is less exact"
     if plan.device == "mps":
         return "no quantization: int8 on MPS falls back to the CPU, 40x slower"
     return "no quantization: the tier asks for none, and it fits"

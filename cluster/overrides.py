@@ -129,10 +129,12 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
     """Raises PlanError where an explicit precision or quantisation cannot run on the device that the stage got."""
     quantization = wanted.quantization or "none"
     if not all(can_quantize(quantization, device, m) for m in machines):
-        why = "needs a CPU with AVX2 or NEON"
-        if device == "mps" and quantization == "int8":
-            why = "falls back to the CPU there, 40x slower"
-        raise PlanError(f"{stage}: {quantization} on {device} {why}: set quantization to none")
+        why, instead = "needs AVX2 or NEON", ""
+        if quantization == "int4" and device != "cpu":
+            why, instead = "does not run", "device to cpu, or "
+        elif device == "mps":
+            why = "falls back to the CPU, 40x slower"
+        raise PlanError(f"{stage}: {quantization} on {device} {why}: set {instead}quantization to none")
     precision = wanted.precision
     if precision is None:
         return

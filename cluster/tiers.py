@@ -105,6 +105,8 @@ class Tier(_Strict):
     def _possible(self) -> Tier:
         if self.device == "mps" and "int8" in self.quantization:
             raise ValueError(f"tier {self.name}: int8 on MPS falls back to the CPU")
+        if self.device != "cpu" and "int4" in self.quantization:
+            raise ValueError(f"tier {self.name}: int4 runs on CPUs only")
         if (self.text_limit_hot or 0) > self.text_limit:
             raise ValueError(f"tier {self.name}: text_limit_hot is over text_limit")
         return self

@@ -58,9 +58,8 @@ class TextToSemantic:
         self._codec_key, self._replicas = source.codec_key, replicas
         self._blocks = plan.first_block, plan.block
         replica = serve.get_replica_context().replica_id.unique_id
-        self._origin = Origin(
-            replica, plan.tier, stage.device, stage.precision, stage.quantization, self._engine.compiled
-        )
+        engine = self._engine  # which is what runs, and the stage what was planned
+        self._origin = Origin(replica, plan.tier, stage.device, stage.precision, engine.quantization, engine.compiled)
         # A GPU's work comes in bursts; without one, nobody reads more than the gauges of every second.
         interval = 0.1 if stage.device == "cuda" else 1.0
         self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval)

@@ -57,7 +57,7 @@ class Engine:
         self._stopping = False
         self._health = Health("the text-to-semantic engine", STALLED_AFTER)
         self.frames = self.steps = self.widest_batch = 0
-        self.compiled = network.compiled
+        self.compiled, self.quantization = network.compiled, network.quantization
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
         self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
         self._thread.start()

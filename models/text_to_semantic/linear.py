@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Linear = Callable[[Tensor], Tensor]
-Quantization = Literal["none", "int8"]
+Quantization = Literal["none", "int8", "int4"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,10 @@ def make_linear(weight: Tensor, bias: Tensor | None, quantization: Quantization,
 
     "int8" keeps weights as integers with a scale per output row. On a CPU oneDNN multiplies integers (VNNI where there
     is one), activations quantised per call; elsewhere the weights are widened at each use, which saves memory only.
+    Raises ValueError for "int4", which the native kernels alone have.
     """
+    if quantization == "int4":
+        raise ValueError("int4 is for the native kernels on a CPU: choose int8 or none")
     if quantization == "int8":
         quantized, scale = _quantize(weight)
         if like.device.type == "cpu":

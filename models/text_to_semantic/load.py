@@ -8,7 +8,6 @@ import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,6 +16,7 @@ from models.checkpoint import Checkpoint
 from models.configs import LanguageModelConfig
 from models.native import build as native
 from models.text_to_semantic.engine import Engine
+from models.text_to_semantic.linear import Quantization
 from models.text_to_semantic.native.network import NativeNetwork, unfit
 from models.text_to_semantic.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
@@ -26,7 +26,6 @@ from models.types import Finished, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
-Quantization = Literal["none", "int8", "int4"]
 BITS = {"int8": 8, "int4": 4}  # of the native kernels' weights
 POSITIONS = 2048  # of a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
 PREFIX_POSITIONS = 768  # of a voice that the prefix cache is sized for: 30 s of reference and its text
@@ -93,7 +92,9 @@ def make_network(
             return NativeNetwork(
                 config, tensors, ids, slots=slots, positions=positions, threads=threads, bits=BITS[quantization]
             )
-        logger.warning("text_to_semantic runs on torch's int8, slower than the native kernels: %s", reason)
+        logger.warning(
+            "text_to_semantic runs on torch's int8, slower than %s by the native kernels: %s", quantization, reason
+        )
         quantization = "int8"
         dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
     network = Network(

@@ -69,7 +69,7 @@ class Network:
         self.end = config.codebook_size  # the head's last row
         self.dtype, self.device = dtype, torch.device(device)
         cuda.set_up(self.device)
-        self._quantization = quantization
+        self.quantization = quantization
         self._run_step = self._step_of
         self._prompts: PromptGraphs | None = None
         self.compiled = False
@@ -157,7 +157,7 @@ class Network:
     @property
     def bytes_per_weight(self) -> float:
         """Memory that one weight of a linear layer takes."""
-        return 1.0 if self._quantization == "int8" else float(self.dtype.itemsize)
+        return 1.0 if self.quantization == "int8" else float(self.dtype.itemsize)
 
     @torch.no_grad()
     def compile(self) -> None:

@@ -209,7 +209,7 @@ def test_precision_changes_what_fits() -> None:
         ("ryzen-5", DECODER, {"quantization": "int8"}, "int8 exists for text_to_semantic only"),
         ("rtx-4090", DECODER, {"compile": True}, "only text_to_semantic is compiled"),
         ("ryzen-5", DECODER, {"quantization": "int4"}, "int4 exists for text_to_semantic only"),
-        ("rtx-4090", LM, {"quantization": "int4"}, "int4 on cuda needs a CPU with AVX2 or NEON"),
+        ("rtx-4090", LM, {"quantization": "int4"}, "int4 on cuda does not run: set device to cpu, or"),
         ("m2-pro", LM, {"quantization": "int8"}, "int8 on mps falls back to the CPU"),
         ("m2-pro", LM, {"precision": "bf16"}, "bf16 does not run on mps: choose fp32 or fp16"),
         ("v100", LM, {"precision": "bf16"}, "compute capability 8.0"),

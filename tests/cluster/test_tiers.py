@@ -40,6 +40,7 @@ def write(tmp_path: Path, change) -> Path:
         (lambda d: d["tiers"][0].update(quantization=[]), "quantization"),
         (lambda d: d["tiers"][0]["slots"].pop("vq_decoder"), "slots.vq_decoder"),
         (lambda d: d["tiers"][4].update(quantization=["int8"]), "int8 on MPS"),
+        (lambda d: d["tiers"][0].update(quantization=["none", "int4"]), "int4 runs on CPUs only"),
         (lambda d: d["tiers"][7].update(text_limit_hot=5000), "over text_limit"),
         (lambda d: d["tiers"].append(d["tiers"][0]), "share a name"),
         (

@@ -87,4 +87,5 @@ def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path, quantiz
     wide = replace(config, head_dim=264, n_head=2, n_local_heads=2)
     tensors = {name: torch.zeros(shape) for name, shape in language_model_shapes(wide).items()}
     options = {"device": "cpu", "dtype": torch.bfloat16, "quantization": quantization, "slots": 1, "threads": 1}
-    assert isinstance(make_network(wide, tensors, encoder.ids, positions=32, **options), Network)
+    network = make_network(wide, tensors, encoder.ids, positions=32, **options)
+    assert isinstance(network, Network) and network.quantization == "int8"

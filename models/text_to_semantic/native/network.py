@@ -66,7 +66,7 @@ class NativeNetwork:
         self._active = [False] * slots
         self._shared: list[Tensor | None] = [None] * slots  # what a slot reads of a kept prefix
         self._library = abi.functions(flags)
-        self._bits = bits
+        self._bits, self.quantization = bits, f"int{bits}"
         self._keep: list[object] = []  # what the kernels point into
         self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
         self._model = self._describe(tensors)
@@ -242,6 +242,7 @@ class NativeNetwork:
         def vector(name: str) -> int:
             return pack.vector(tensors[f"{prefix}{name}.weight"])
 
+        feed_forward = f"{prefix}feed_forward"
         return abi.Layer(
             attention_norm=vector("attention_norm"),
             ffn_norm=vector("ffn_norm"),
@@ -249,7 +250,7 @@ class NativeNetwork:
             k_norm=vector("attention.k_norm") if config.qk_norm else None,
             qkv=linear("attention.wqkv"),
             wo=linear("attention.wo"),
-            w13=pack.gated(*(tensors[f"{prefix}feed_forward.{name}.weight"] for name in ("w1", "w3")), self._bits),
+            w13=pack.gated(tensors[f"{feed_forward}.w1.weight"], tensors[f"{feed_forward}.w3.weight"], self._bits),
             w2=linear("feed_forward.w2"),
         )
 

@@ -35,9 +35,9 @@ def quantize(groups: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
 
 def quantize_int4(groups: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest weight of a group becomes -8, by a scale of its sign, or is cut where that makes the squared error
-    smaller; then comes the scale that fits the integers best. An error of 9.1 % of normal weights is left (uncut 9.5 %,
-    by the best of thirty scales 9.0 %)."""
+    """The largest weight of a group becomes -8 (a positive one by a negative scale), or is cut where that makes the
+    squared error smaller; then comes the scale that fits the integers best. An error of 9.1 % of normal weights is left
+    (uncut 9.5 %, by the best of thirty scales 9.0 %)."""
     at = groups.abs().argmax(-1, keepdim=True)
     scale = groups.gather(-1, at) / -8
     scale[scale == 0] = 1
@@ -76,8 +76,8 @@ class Packer:
         blocks = self._take(outputs // PANEL * inputs // GROUP * block).view(torch.int16)
         blocks = blocks.view(outputs // PANEL, inputs // GROUP, block // 2)
         if bits == 4:
-            eights = whole.unflatten(-1, (GROUP // 8, 4, 2)).to(torch.int32) & 15
-            nibbles = sum(eights[..., pair, :] << NIBBLE[pair] for pair in range(4)).to(torch.int16)
+            eights = whole.unflatten(-1, (GROUP // 8, 4, 2)).to(torch.int16) & 15
+            nibbles = sum(eights[..., pair, :] << NIBBLE[pair] for pair in range(4))
             laid = nibbles.permute(0, 2, 3, 1, 4)  # [panel][group][eight inputs][output][2]
         else:
             laid = whole.view(torch.int16).permute(0, 2, 3, 1)  # [panel][group][pair of inputs][output]

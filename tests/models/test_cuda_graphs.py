@@ -49,7 +49,7 @@ def network(tiny: Path) -> Network:
 
 
 def test_one_compilation_serves_every_batch_and_context(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counter = CompileCounterWithBackend("aot_eager")
+    counter = CompileCounterWithBackend("eager")
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
     made = networks.network(tiny, PromptEncoder(tiny, 4), slots=6, positions=320)
     made.compile()
@@ -134,7 +134,7 @@ def test_what_a_graph_reads_and_writes_lives_as_long(tiny: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("few_programs")
-@pytest.mark.parametrize(("length", "chunk"), [(40, 128), (64, 128), (200, 500), (310, 50), (319, 128)])
+@pytest.mark.parametrize(("length", "chunk"), [(64, 128), (200, 500), (310, 50), (319, 128)])
 def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyPatch, length: int, chunk: int) -> None:
     """For a slot that is only known to the device, and padded: the same hidden state and frames, and no neighbour
     sees anything of it."""

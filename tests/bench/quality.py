@@ -12,13 +12,13 @@ from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.text_to_semantic.native.network import NativeNetwork
-from models.text_to_semantic.native.packing import GROUP, quantize
 from models.text_to_semantic.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Sampling
 from tests.bench import t2s
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure
+from tests.models.networks import kept, rounded
 
 FRAMES, PROMPTS, POSITIONS = 6, 3, 512
 LAYERS = {
@@ -58,7 +58,7 @@ def _logits(exact: Network, native: NativeNetwork, prompt: int) -> Iterator[floa
     """Cosine of each codebook's logits, frame by frame, as long as both draw the same codes."""
     taken: list[Tensor] = []
     heads = exact._head, exact._fast_head
-    exact._head, exact._fast_head = (_kept(head, taken) for head in heads)
+    exact._head, exact._fast_head = (kept(head, taken) for head in heads)
     values = t2s.prompt_values(exact.config, exact.ids, prompt, prompt)
     for network in (exact, native):
         network.reset(0, Sampling(seed=prompt))
@@ -85,14 +85,12 @@ def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor, bi
     errors: dict[str, float] = {}
 
     def compared(linear: Callable[[Tensor], Tensor], name: str, weight: Tensor) -> Callable[[Tensor], Tensor]:
-        padded = F.pad(weight.float(), (0, -weight.shape[1] % GROUP)).unflatten(1, (-1, GROUP))
-        whole, scale = quantize(padded, bits)
-        rounded = (whole * scale.float()[..., None]).flatten(1)[:, : weight.shape[1]]
+        multiplied = rounded(weight, bits)
 
         def call(x: Tensor) -> Tensor:
             y = linear(x)
             step = x.abs().amax(-1, keepdim=True) / INT16
-            difference = F.linear((x / step).round() * step, rounded) - F.linear(x, weight.float())
+            difference = F.linear((x / step).round() * step, multiplied) - F.linear(x, weight.float())
             errors[name] = max(errors.get(name, 0.0), float(difference.norm() / y.norm()))
             return y
 
@@ -107,11 +105,3 @@ def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor, bi
     exact.reset(0, Sampling())
     exact.first_frame(0, exact.prefill(0, values, 0))
     return errors
-
-
-def _kept(linear: Callable[[Tensor], Tensor], into: list[Tensor]) -> Callable[[Tensor], Tensor]:
-    def call(x: Tensor) -> Tensor:
-        into.append((y := linear(x)).clone())  # the caller may mask it in place
-        return y
-
-    return call

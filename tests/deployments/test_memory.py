@@ -26,7 +26,7 @@ from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.scheduler import Scheduler
 from models.types import Finished, OutOfMemory, Sampling
 from tests.control_group import ControlGroup, made
-from tests.models.test_native import IDS, SMALL, prompt, weights
+from tests.models.small_network import IDS, SMALL, prompt, weights
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)

@@ -23,6 +23,9 @@ class PrefixCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
     def get(self, key: str) -> Prefix | None:
         """The prefix of a voice, or None."""
         entry = self._entries.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import torch
@@ -10,30 +11,50 @@ from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START
 from torch import Tensor
 
 from models.text_to_semantic.network import EncodedPrompt, TokenIds
+from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
 
 _ALLOWED = {PHONEME_START_TOKEN, PHONEME_END_TOKEN}
+_KEPT = 1 << 17  # positions of encoded references: 64 voices of the longest prompts, some 6 MB
 
 
 class PromptEncoder:
-    """Turns a Prompt into the tensor the network is prefilled with."""
+    """Turns a Prompt into the tensor the network is prefilled with. `encode` may be called from any thread."""
 
     def __init__(self, checkpoint: Path, num_codebooks: int) -> None:
         self._tokenizer = FishTokenizer.from_pretrained(str(checkpoint))
+        _encode_without_threads(self._tokenizer)
         self._num_codebooks = num_codebooks
+        self._prefixes, self._lock = PrefixCache(_KEPT), threading.Lock()
         self.ids = TokenIds(self._tokenizer.semantic_begin_id, self._tokenizer.get_token_id(IM_END_TOKEN))
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        sequence = ContentSequence(modality="interleave")
-        for reference in prompt.references:
-            sequence.append([self._text(reference.text), self._codes(reference)], add_end=True, speaker=0)
-        prefix = self._values(sequence) if prompt.references else None
+        key = _key(prompt)
+        sequence = ContentSequence(modality=None if key else "interleave")
         sequence.append([self._text(prompt.text)], add_end=False, speaker=0)
-        return EncodedPrompt(
-            values=self._values(sequence),
-            prefix_length=prefix.shape[1] if prefix is not None else 0,
-            prefix_key="+".join(reference.key for reference in prompt.references) or None,
-        )
+        values = self._values(sequence)
+        if key is None:
+            return EncodedPrompt(values, 0, None)
+        prefix = self._prefix(key, prompt.references)
+        return EncodedPrompt(torch.cat([prefix, values], dim=1), prefix.shape[1], key)
+
+    def knows(self, prompt: Prompt) -> bool:
+        """Whether a prompt's voice, if it names one, has been encoded before."""
+        return not prompt.references or _key(prompt) in self._prefixes
+
+    def _prefix(self, key: str, references: tuple[EncodedReference, ...]) -> Tensor:
+        """What a prompt in these references' voice begins with. A voice's is kept: to make it takes some 10 ms, and all
+        of its texts wait for it."""
+        with self._lock:
+            if (kept := self._prefixes.get(key)) is not None:
+                return kept
+            sequence = ContentSequence(modality="interleave")
+            for reference in references:
+                sequence.append([self._text(reference.text), self._codes(reference)], add_end=True, speaker=0)
+            values = self._values(sequence)
+            if self._prefixes.wants(key, values.shape[1]):
+                self._prefixes.keep(key, values.shape[1], lambda: values)
+            return values
 
     def _text(self, text: str) -> TextPart:
         # Upstream would encode every special token it finds in a text; only phoneme tags may come from outside.
@@ -44,3 +65,15 @@ class PromptEncoder:
 
     def _values(self, sequence: ContentSequence) -> Tensor:
         return sequence.encode_for_inference(self._tokenizer, num_codebooks=self._num_codebooks)[0]
+
+
+def _key(prompt: Prompt) -> str | None:
+    """Names the references of a prompt."""
+    return "+".join(reference.key for reference in prompt.references) or None
+
+
+def _encode_without_threads(tokenizer: FishTokenizer) -> None:
+    """tiktoken encodes a batch, which upstream makes of every text and control token, on threads that it starts for
+    each: beside a busy engine a prompt waited for them for 30 ms."""
+    model = tokenizer.tkt_model
+    model.encode_batch = lambda texts, **special: [model.encode(text, **special) for text in texts]

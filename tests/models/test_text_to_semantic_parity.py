@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from pathlib import Path
 
@@ -126,12 +127,22 @@ def prompts() -> list[Prompt]:
 def test_prompt_tensors_equal_upstreams(tiny: Path, upstream: DualARTransformer) -> None:
     encoder = PromptEncoder(tiny, 4)
     for prompt in prompts():
+        assert encoder.knows(prompt) is not bool(prompt.references)
         encoded = encoder.encode(prompt)
         assert torch.equal(encoded.values, upstream_prompt(upstream, prompt))
+        assert encoder.knows(prompt)
         if prompt.references:
-            again = encoder.encode(Prompt("Other words.", prompt.references))
+            other = Prompt("Other words.", prompt.references)
+            again = encoder.encode(other)
+            assert torch.equal(again.values, upstream_prompt(upstream, other))
             assert torch.equal(encoded.values[:, : encoded.prefix_length], again.values[:, : encoded.prefix_length])
             assert encoded.prefix_key == again.prefix_key
+
+
+def test_a_prompt_waits_for_no_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = PromptEncoder(tiny, 4)
+    monkeypatch.setattr(threading.Thread, "start", None)
+    encoder.encode(prompts()[1])
 
 
 def test_text_cannot_inject_control_tokens(tiny: Path, upstream: DualARTransformer) -> None:

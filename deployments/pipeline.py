@@ -14,7 +14,7 @@ from deployments.encode_cache import EncodeCache
 from deployments.segments import Limits, header_text, prompts, segment
 from deployments.speaking import STARTED_WITHIN, Stages, speak
 from deployments.stats import RequestStats, RequestWatch
-from deployments.voices import VoiceLibrary, check_id
+from deployments.voices import Voice, VoiceLibrary, check_id
 from models.fish_speech import text as texts
 from models.types import (
     Busy,
@@ -31,6 +31,7 @@ from models.types import (
 
 log = logging.getLogger(__name__)
 
+SHORT = 1000  # characters of a text that is segmented sooner than another thread is woken for it
 TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
 
 
@@ -130,7 +131,7 @@ class Pipeline:
 
     async def _open(self, request: SynthesisRequest, watch: RequestWatch) -> Speech:
         stats, pools = watch.stats, self._route(request.device)
-        segments, headers = await asyncio.to_thread(segment, request, pools[0].limits(self.limits))
+        segments, headers = await self._segment(request, pools[0])
         references = await self._references(request, watch)
         stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
         notes = [note for reference in references for note in reference.notes]
@@ -138,10 +139,10 @@ class Pipeline:
         for pool in pools:
             if refusals:  # this pool's tier has limits of its own
                 log.info("passed on to pool %s: %s", pool.name, refusals[-1])
-                segments, headers = await asyncio.to_thread(segment, request, pool.limits(self.limits))
+                segments, headers = await self._segment(request, pool)
             stats.segments = len(segments)
             within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
-            rest = speak(pool.stages, prompts(request.sampling, references, segments), self.limits, within, stats)
+            rest = speak(pool.stages, prompts(request, references, segments), self.limits, within, stats)
             try:
                 first = await anext(rest, None)
             except (Busy, NotReady, OutOfMemory) as error:
@@ -157,6 +158,12 @@ class Pipeline:
                 headers["X-Reference-Note"] = header_text(" ".join(notes))
             return Speech(headers, self.stages.sample_rate, first, rest, watch)
         raise refusals[0]
+
+    async def _segment(self, request: SynthesisRequest, pool: Pool) -> tuple[list[str], dict[str, str]]:
+        limits = pool.limits(self.limits)
+        if len(request.text) <= SHORT:
+            return segment(request, limits)
+        return await asyncio.to_thread(segment, request, limits)
 
     def _over(self, stats: RequestStats) -> None:
         self.running -= 1
@@ -192,8 +199,12 @@ class Pipeline:
     async def _voice(self, voice_id: str, watch: RequestWatch) -> EncodedReference:
         """A registered voice's codes: stored ones, else encoded now and stored for good."""
         key = self.stages.codec_key
-        voice = await asyncio.to_thread(self.voices.get, voice_id)
-        codes = await asyncio.to_thread(self.voices.codes, voice, key)
+
+        def stored() -> tuple[Voice, np.ndarray | None]:
+            voice = self.voices.get(voice_id)
+            return voice, self.voices.codes(voice, key)
+
+        voice, codes = await asyncio.to_thread(stored)
         if codes is not None:
             return EncodedReference(codes, texts.defuse(voice.text))
         with watch.encoding():

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from models.fish_speech import text as texts
 from models.fish_speech.normalize import normalize
-from models.types import EncodedReference, Prompt, Sampling, SynthesisRequest, Unsayable
+from models.types import EncodedReference, Prompt, SynthesisRequest, Unsayable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,13 @@ def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[
     return segments, headers
 
 
-def prompts(sampling: Sampling, references: tuple[EncodedReference, ...], segments: Sequence[str]) -> list[Prompt]:
+def prompts(
+    request: SynthesisRequest, references: tuple[EncodedReference, ...], segments: Sequence[str]
+) -> list[Prompt]:
     """One a segment, all with the same voice."""
+    sampling = request.sampling
     return [
-        Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)))
+        Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)), request.streaming)
         for i, text in enumerate(segments)
     ]
 

@@ -27,7 +27,7 @@ from models.types import Busy, Gone, NotReady, OtherCodec, Prompt
 
 T = TypeVar("T")
 
-ACKNOWLEDGE_EVERY = 50  # frames; a call costs a few milliseconds
+ACKNOWLEDGE_EVERY = 10.0  # seconds of audio; a call takes a few milliseconds of this process and of the replica
 ASK_AGAIN = 1.0  # seconds
 
 
@@ -89,7 +89,7 @@ class RayStages:
                     if not isinstance(block, np.ndarray):
                         continue
                     frames += len(block) // self._frame_length
-                    if frames - acknowledged >= ACKNOWLEDGE_EVERY:
+                    if frames - acknowledged >= ACKNOWLEDGE_EVERY * self.frame_rate:
                         acknowledged = frames
                         self._acknowledge.options(multiplexed_model_id=origin.replica).remote(stream_id, frames)
         except NotReady:

@@ -16,6 +16,7 @@ from deployments.stats import Generated, MachineLoad, Origin, StageLoad, Use
 from deployments.telemetry import Telemetry
 from models.checkpoint import Checkpoint
 from models.precision import DTYPES
+from models.text_to_semantic.blocks import Pace, ramp
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.load import load_engine
 from models.text_to_semantic.prompt import PromptEncoder
@@ -56,7 +57,7 @@ class TextToSemantic:
         lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
         self._encoder, self._engine = load_planned(source, plan, lead, replicas)
         self._codec_key, self._replicas = source.codec_key, replicas
-        self._blocks = plan.first_block, plan.block
+        self._sizes, self._frame_rate = ramp(plan.first_block, plan.block), source.codec_config.frame_rate
         replica = serve.get_replica_context().replica_id.unique_id
         engine = self._engine  # which is what runs, and the stage what was planned
         self._origin = Origin(replica, plan.tier, stage.device, stage.precision, engine.quantization, engine.compiled)
@@ -73,11 +74,12 @@ class TextToSemantic:
         Raises Busy, TooLarge, NotReady. Closing the generator frees the slot before the next step.
         """
         check_codec(self._codec_key, codec_key)
-        events = await submit(self._engine, self._encoder, stream_id, prompt)
+        pace = Pace(self._sizes if prompt.streamed else self._sizes[-1:], self._frame_rate)
+        events = await submit(self._engine, self._encoder, stream_id, prompt, pace)
         try:
             with self._telemetry.monitor.watch() as usage:
                 yield self._origin
-                async for codes in blocks(events, *self._blocks):
+                async for codes in blocks(events):
                     if isinstance(codes, Finished):
                         yield Generated(codes, self._engine.bytes_per_step, Use.of(usage))
                     else:

@@ -49,7 +49,6 @@ class VQDecoder:
         check_codec(self._codec_key, codec_key)
         blocks = self._generate.remote(stream_id, prompt, codec_key)
         stream, codebooks, widths, seconds = None, 0, [], 0.0
-        opened: list[Stream] = []  # by the batcher's thread, which may have done so when the client has just left
         try:
             async for block in blocks:
                 if isinstance(block, Origin):
@@ -62,8 +61,7 @@ class VQDecoder:
                     continue
                 began = time.perf_counter()
                 if stream is None:
-                    await self._decode.run(lambda: opened.append(self._network.open()))
-                    stream = opened[0]
+                    stream = self._network.open()
                     self._open += 1
                 pcm, width = await self._decode((stream, block))
                 seconds += time.perf_counter() - began
@@ -72,8 +70,9 @@ class VQDecoder:
                 yield pcm
         finally:
             blocks.cancel()
-            self._open -= stream is not None
-            self._decode.later(lambda: [each.close() for each in opened])
+            if stream is not None:
+                self._open -= 1
+                self._decode.later(stream.close)  # after the block that may be under way
 
     def _decode_batch(self, batch: list[tuple[Stream, np.ndarray]]) -> list[tuple[np.ndarray, int]]:
         """PCM of each block, and how many were decoded together."""

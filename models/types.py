@@ -74,11 +74,13 @@ class EncodedReference:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the text-to-semantic stage is asked to speak: one segment of text in the voice of the references."""
+    """What the text-to-semantic stage is asked to speak: one segment of text in the voice of the references.
+    `streamed`: somebody listens while it is made, and waits for its first sound."""
 
     text: str
     references: tuple[EncodedReference, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    streamed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""An engine's frames for asyncio: a stream's events in a queue, gathered into blocks of codes."""
+"""An engine's frames for asyncio: blocks of codes in a queue, gathered on the engine's thread."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from models.text_to_semantic.blocks import block_sizes
+from models.text_to_semantic.blocks import Pace, gather
 from models.text_to_semantic.engine import Engine
 from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.work import Event
 from models.types import Finished, Prompt
 
 
-async def submit(engine: Engine, encoder: PromptEncoder, stream_id: str, prompt: Prompt) -> asyncio.Queue[Event]:
-    """Queue a prompt; the stream's events come into the queue returned. Raises what `Engine.submit` raises."""
+async def submit(
+    engine: Engine, encoder: PromptEncoder, stream_id: str, prompt: Prompt, pace: Pace
+) -> asyncio.Queue[Event]:
+    """Queue a prompt; blocks of the stream's codes (num_codebooks, n) int16 and its end come into the queue returned.
+    Raises what `Engine.submit` raises."""
     events: asyncio.Queue[Event] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    encoded = await asyncio.to_thread(encoder.encode, prompt)
-    engine.submit(stream_id, encoded, prompt.sampling, lambda e: loop.call_soon_threadsafe(events.put_nowait, e))
+    # A thread would take longer to wake than a known voice's prompt to encode.
+    encoded = encoder.encode(prompt) if encoder.knows(prompt) else await asyncio.to_thread(encoder.encode, prompt)
+    # To wake a loop takes longer than all else that a frame needs here.
+    deliver = gather(pace, lambda e: loop.call_soon_threadsafe(events.put_nowait, e))
+    engine.submit(stream_id, encoded, prompt.sampling, deliver)
     return events
 
 
-async def blocks(events: asyncio.Queue[Event], first: int, largest: int) -> AsyncGenerator[np.ndarray | Finished, None]:
-    """Blocks (num_codebooks, n) int16 of a stream's frames, then how it ended. Raises the exception that ends it."""
-    sizes = block_sizes(first, largest)
-    size, frames = next(sizes), []
-    while not isinstance(event := await events.get(), Finished):
+async def blocks(events: asyncio.Queue[Event]) -> AsyncGenerator[np.ndarray | Finished, None]:
+    """A stream's blocks, then how it ended. Raises the exception that ends it."""
+    while True:
+        event = await events.get()
         if isinstance(event, Exception):
             raise event
-        frames.append(event)
-        if len(frames) == size:
-            yield np.concatenate(frames, axis=1)
-            size, frames = next(sizes), []
-    if frames:
-        yield np.concatenate(frames, axis=1)
-    yield event
+        yield event
+        if isinstance(event, Finished):
+            return

@@ -70,15 +70,11 @@ class VQDecoder:
         """Memory of one stream's state."""
         return sum(tail[0].nbytes for tail in self._tails)
 
-    @torch.inference_mode()
     def open(self) -> Stream:
-        """A stream at its first frame. Raises Busy when `max_streams` are open."""
+        """A stream at its first frame; touches no tensor. Raises Busy when `max_streams` are open."""
         if not self._free:
             raise Busy(f"all {self.max_streams} decoder streams are in use")
-        stream = Stream(self, self._free.pop())
-        for tail in self._tails:
-            tail[stream.row].zero_()
-        return stream
+        return Stream(self, self._free.pop())
 
     @torch.inference_mode()
     def decode(self, blocks: Sequence[tuple[Stream, np.ndarray]]) -> list[np.ndarray]:
@@ -88,6 +84,9 @@ class VQDecoder:
         Raises ValueError for a closed stream, a stream given twice, or codes of another shape.
         """
         self._check(blocks)
+        for row in (stream.row for stream, _ in blocks if not stream.position):
+            for tail in self._tails:
+                tail[row].zero_()
         pcm = [np.zeros(0, np.float32)] * len(blocks)
         if self._pads:
             spoken = [i for i, (_, codes) in enumerate(blocks) if codes.shape[1]]

@@ -12,7 +12,7 @@ from deployments.batcher import Batcher
 from deployments.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.text_to_semantic import load_planned
 from models.checkpoint import Checkpoint
-from models.text_to_semantic.blocks import ramp
+from models.text_to_semantic.blocks import Pace, ramp
 from models.text_to_semantic.streaming import blocks, submit
 from models.types import Finished, NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
@@ -28,19 +28,19 @@ class LocalStages:
         self._encoder, self._engine = load_planned(checkpoint, plan, never_pauses)
         tensors = checkpoint.codec_tensors("decoder")
         self._network = VQDecoder(config, tensors, decoder.device, decoder.precision, max_streams=2 * lm.slots)
-        self._network.warm_up(ramp(plan.first_block, plan.block))
+        self._sizes = ramp(plan.first_block, plan.block)
+        self._network.warm_up(self._sizes)
         self._decode = Batcher("the decoder", self._network.decode, decoder.slots)
-        self._blocks = plan.first_block, plan.block
 
     async def encode(self, audio: bytes) -> EncodedAudio:
         raise NotReady("these stages have no encoder: store the voice's codes first")
 
     async def speak(self, prompt: Prompt, within: float = STARTED_WITHIN) -> AsyncGenerator[np.ndarray, None]:
-        stream = await self._decode.run(self._network.open)
+        stream = self._network.open()
         stream_id = uuid.uuid4().hex
         try:
-            events = await submit(self._engine, self._encoder, stream_id, prompt)
-            async for codes in blocks(events, *self._blocks):
+            events = await submit(self._engine, self._encoder, stream_id, prompt, Pace(self._sizes, self.frame_rate))
+            async for codes in blocks(events):
                 if isinstance(codes, Finished):
                     break
                 yield await self._decode((stream, codes))

@@ -68,6 +68,12 @@ async def test_audio_is_every_segments_in_order(stages: FakeStages, pipeline: Pi
     assert stages.active == 0
 
 
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_only_who_listens_is_given_a_small_first_block(stages: FakeStages, pipeline: Pipeline, streaming: bool):
+    await listen(pipeline, SynthesisRequest(LONG, streaming=streaming))
+    assert {prompt.streamed for prompt in stages.prompts} == {streaming}
+
+
 async def test_segments_meet_without_a_click_or_a_gap(stages: FakeStages, pipeline: Pipeline):
     got = await listen(pipeline, SynthesisRequest(LONG, sampling=Sampling(seed=7), normalize=False))
     seams = np.cumsum([len(p.text) * 2048 for p in stages.prompts])[:-1]

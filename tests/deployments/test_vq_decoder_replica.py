@@ -42,29 +42,31 @@ def plan() -> Plan:
     return make([detect()], PlanOptions("cpu"))
 
 
-async def test_a_client_that_leaves_while_its_stream_opens_takes_no_row_along(tiny: Path, plan: Plan) -> None:
+async def test_a_client_that_leaves_while_its_first_block_is_decoded_takes_no_row_along(tiny: Path, plan: Plan) -> None:
     decoder, key = VQDecoder(str(tiny), plan, 1, Codes(), None), Checkpoint(tiny).codec_key
-    opening, go_on = threading.Event(), threading.Event()
-    open_stream = decoder._network.open
+    decoding, go_on = threading.Event(), threading.Event()
+    decode = decoder._network.decode
 
-    def slowly() -> object:
-        opening.set()
+    def slowly(batch: list) -> list:
+        decoding.set()
         go_on.wait(30)
-        return open_stream()
+        return decode(batch)
 
-    decoder._network.open = slowly
+    decoder._network.decode = slowly
     for _ in range(2):  # of one row
-        opening.clear()
+        decoding.clear()
         go_on.clear()
         leaving = asyncio.ensure_future(anext(decoder.stream("a", Prompt("x"), key)))
-        await asyncio.to_thread(opening.wait, 30)
+        await asyncio.to_thread(decoding.wait, 30)
         leaving.cancel()
         await asyncio.wait({leaving})
+        assert not decoder._network._free  # the row is still written to
         go_on.set()
-    decoder._network.open = open_stream
+        eventually(lambda: len(decoder._network._free), lambda free: free == 1)
+    decoder._network.decode = decode
     heard = [block async for block in decoder.stream("b", Prompt("x"), key)]
     assert len(heard) == 1 and len(heard[0]) > 0
-    assert eventually(decoder._load, lambda load: load.slots_used == 0)
+    assert decoder._load().slots_used == 0
 
 
 async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan) -> None:

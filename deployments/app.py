@@ -23,7 +23,7 @@ from deployments import settings as settings_file
 from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
 from deployments.ingress_replica import Ingress
 from deployments.reference_encoder import ReferenceEncoder
-from deployments.replica import environment
+from deployments.replica import ONE_LOOP, environment
 from deployments.routing import StreamRouter
 from deployments.settings import LimitSettings, Settings
 from deployments.status import deployment_name
@@ -129,7 +129,7 @@ def graph(
         name="Ingress",
         num_replicas=settings.ingress_replicas,
         max_ongoing_requests=INGRESS_REQUESTS,
-        ray_actor_options={"num_cpus": 0, **_elsewhere(idle)},
+        ray_actor_options={"num_cpus": 0, "runtime_env": {"env_vars": ONE_LOOP}, **_elsewhere(idle)},
         graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         **ways,

@@ -37,7 +37,7 @@ AT_ONCE = 8
 # 32 KB a position over few weights: a slot may claim 67 MB, and all 16 of them over 1 GB.
 WIDE = {"n_layer": 4, "n_head": 16, "n_local_heads": 16, "head_dim": 128, "fast_head_dim": 24, "fast_dim": 64}
 ROOM = 250_000_000  # bytes left to requests and to all that grows beside them
-WARM_UP = 24  # requests
+WARM_UP = 16  # requests
 REFUSALS = {429, 503, 507}
 BAD = [
     ({"text": "..."}, 422),

@@ -12,7 +12,7 @@ from tests.bench import limited
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 
-REQUESTS = 36
+REQUESTS = 24
 
 
 @pytest.mark.timeout(600)  # on a slow machine beside others

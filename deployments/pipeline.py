@@ -31,7 +31,7 @@ from models.types import (
 
 log = logging.getLogger(__name__)
 
-SHORT = 1000  # characters of a text that is segmented sooner than another thread is woken for it
+SHORT = 300  # characters of a text that is segmented in about the time that another thread takes to wake
 TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
 
 

@@ -10,7 +10,7 @@ from deployments.logs import log_through_serve
 from models.types import OtherCodec
 
 # Serve would run our coroutines and its router on threads of their own, and wake three for each block that passes: the
-# first audio came 9 ms later. Ours never block; what takes time has a thread already.
+# first audio came 9 ms later. So nothing of ours may block for more than a few milliseconds; what does has a thread.
 ONE_LOOP = {"RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0", "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0"}
 
 

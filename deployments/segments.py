@@ -61,10 +61,16 @@ def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[
 def prompts(
     request: SynthesisRequest, references: tuple[EncodedReference, ...], segments: Sequence[str]
 ) -> list[Prompt]:
-    """One a segment, all with the same voice."""
-    sampling = request.sampling
+    """One a segment, all with the same voice. The others of a text begin when its first one sounds, so that somebody
+    waits for that in any case."""
+    sampling, several = request.sampling, len(segments) > 1
     return [
-        Prompt(text, references, replace(sampling, seed=segment_seed(sampling.seed, i)), request.streaming)
+        Prompt(
+            text,
+            references,
+            replace(sampling, seed=segment_seed(sampling.seed, i)),
+            streamed=request.streaming or (several and i == 0),
+        )
         for i, text in enumerate(segments)
     ]
 

@@ -116,7 +116,7 @@ class TextToSemantic:
         )
 
     async def clear_prefixes(self, halve: bool) -> None:
-        """Forget what is kept of voices; `halve` also halves the room for them until the replica is replaced."""
+        """Forget what takes memory of voices; `halve` also halves the room for them until the replica is replaced."""
         self._engine.clear_prefixes(halve)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:

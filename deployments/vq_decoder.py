@@ -44,7 +44,8 @@ class VQDecoder:
     ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
         """First where the codes come from, then float32 PCM blocks (samples,), then how the segment was made.
 
-        Raises what text-to-semantic raises. Closing the generator stops the work there too.
+        Raises what text-to-semantic raises. Closing the generator stops the work there too. Where the caller takes no
+        more blocks it waits, once gRPC's window is full.
         """
         check_codec(self._codec_key, codec_key)
         blocks = self._generate.remote(stream_id, prompt, codec_key)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from models.text_to_semantic.work import Deliver, Event
 # A block must be made while the one before it plays. Doubling, which needs speech made twice as fast as it is spoken,
 # left a gap in every utterance of a machine that is just faster than real time.
 GROWTH = 1.2
-# Of what a listener has and has not played, as much may be spent on the next block at the pace of the last one: it must
-# be decoded too, and other streams may come.
+# Of the time that a listener can still play, the next block may take so much, at the last one's pace: it must be
+# decoded too, and other streams may come.
 SPENT = 0.5
 
 
@@ -26,44 +26,38 @@ def ramp(first: int, largest: int) -> list[int]:
     return sizes
 
 
-@dataclass(slots=True)
 class Pace:
-    """How large a stream's next block is: the next of `sizes`, or a later one where frames come so fast that it is in
-    time. Pure: `now` is the caller's, in seconds; `frame_rate` in Hz."""
+    """How large a stream's blocks are: of `sizes`, which grow, the next one each time, or a later one where frames come
+    so fast that it is in time. Pure: `now` is the caller's, in seconds; `frame_rate` in Hz."""
 
-    sizes: list[int]
-    frame_rate: float
-    _step: int = field(default=0, init=False)
-    _frames: int = field(default=0, init=False)
-    _since: float | None = field(default=None, init=False)  # when the frame before the block under way came
-    _played: float = field(default=0.0, init=False)  # when its listener began to play
-
-    @property
-    def size(self) -> int:
-        """Frames of the block under way."""
-        return self.sizes[self._step]
+    def __init__(self, sizes: list[int], frame_rate: float) -> None:
+        self._sizes, self._frame_rate = sizes, frame_rate
+        self._least = 0  # of `sizes`, the block under way has at least this one
+        self._size, self._due = sizes[0], math.inf  # and at most this many frames, or fewer when it is due
+        self._frames = 0  # of all blocks before
+        self._played = 0.0  # when the listener began
+        self._since: float | None = None  # when the frame before this block came
 
     def came(self, count: int, now: float) -> bool:
         """`count` frames of the block are there; returns whether it is whole, and then begins the next."""
         if self._since is None:  # the first frame of all, before which there was a prompt
             self._since = now
-        if count < self.size:
+        if count < self._size and not (now > self._due and count in self._sizes[self._least :]):
             return False
         made = count if self._frames else count - 1
         self._played = self._played if self._frames else now
         self._frames += count
-        in_hand = self._frames / self.frame_rate - (now - self._played)
-        makeable = SPENT * in_hand * made / max(now - self._since, 1e-6)
-        self._since = now
-        self._step = min(self._step + 1, len(self.sizes) - 1)
-        while self._step + 1 < len(self.sizes) and self.sizes[self._step + 1] <= makeable:
-            self._step += 1
+        spend = SPENT * (self._frames / self._frame_rate - (now - self._played))
+        makeable = spend * made / max(now - self._since, 1e-6)
+        self._since, self._due = now, now + spend
+        self._least = min(self._sizes.index(count) + 1, len(self._sizes) - 1)
+        self._size = max([self._sizes[self._least], *(size for size in self._sizes if size <= makeable)])
         return True
 
 
 def gather(pace: Pace, deliver: Deliver, clock: Callable[[], float] = time.monotonic) -> Deliver:
-    """Takes frames and passes them on in blocks, then what is left of them, and the end. Of a stream that fails nothing
-    is left."""
+    """Takes frames and passes them on in blocks, then what is left of them, and the end. Where a stream fails, what was
+    not passed on is dropped."""
     frames: list[np.ndarray] = []
 
     def take(event: Event) -> None:

@@ -1,4 +1,4 @@
-"""The keys and values of voices' prompt prefixes: the same voice is not prefilled twice."""
+"""What is kept of voices' prompt prefixes, encoded or as keys and values: the same voice is not prefilled twice."""
 
 from __future__ import annotations
 

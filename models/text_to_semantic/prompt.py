@@ -43,18 +43,18 @@ class PromptEncoder:
         return not prompt.references or _key(prompt) in self._prefixes
 
     def _prefix(self, key: str, references: tuple[EncodedReference, ...]) -> Tensor:
-        """What a prompt in these references' voice begins with. A voice's is kept: to make it takes some 10 ms, and all
-        of its texts wait for it."""
+        """What every prompt in the voice of these references begins with; kept, as it takes some 10 ms."""
         with self._lock:
             if (kept := self._prefixes.get(key)) is not None:
                 return kept
-            sequence = ContentSequence(modality="interleave")
-            for reference in references:
-                sequence.append([self._text(reference.text), self._codes(reference)], add_end=True, speaker=0)
-            values = self._values(sequence)
+        sequence = ContentSequence(modality="interleave")
+        for reference in references:
+            sequence.append([self._text(reference.text), self._codes(reference)], add_end=True, speaker=0)
+        values = self._values(sequence)
+        with self._lock:
             if self._prefixes.wants(key, values.shape[1]):
                 self._prefixes.keep(key, values.shape[1], lambda: values)
-            return values
+        return values
 
     def _text(self, text: str) -> TextPart:
         # Upstream would encode every special token it finds in a text; only phoneme tags may come from outside.

@@ -70,8 +70,11 @@ async def test_audio_is_every_segments_in_order(stages: FakeStages, pipeline: Pi
 
 @pytest.mark.parametrize("streaming", [True, False])
 async def test_only_who_listens_is_given_a_small_first_block(stages: FakeStages, pipeline: Pipeline, streaming: bool):
+    await listen(pipeline, SynthesisRequest("Short.", streaming=streaming))
+    assert [prompt.streamed for prompt in stages.prompts] == [streaming]
+    stages.prompts.clear()
     await listen(pipeline, SynthesisRequest(LONG, streaming=streaming))
-    assert {prompt.streamed for prompt in stages.prompts} == {streaming}
+    assert [prompt.streamed for prompt in stages.prompts] == [True] + [streaming] * (len(stages.prompts) - 1)
 
 
 async def test_segments_meet_without_a_click_or_a_gap(stages: FakeStages, pipeline: Pipeline):

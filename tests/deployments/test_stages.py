@@ -6,7 +6,8 @@ import pytest
 import ray
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 
-from deployments.stages import plain
+from deployments.stages import ACKNOWLEDGE_EVERY, plain
+from deployments.text_to_semantic import LEAD_SECONDS
 from models.types import Busy, Gone, NotReady
 
 
@@ -45,3 +46,7 @@ def test_serves_refusals() -> None:
     assert isinstance(plain(BackPressureError(num_queued_requests=1, max_queued_requests=1)), Busy)
     assert isinstance(plain(DeploymentUnavailableError("VQDecoder")), NotReady)
     assert isinstance(plain(RequestCancelledError("1")), Gone)
+
+
+def test_a_client_who_reads_acknowledges_long_before_its_stream_pauses() -> None:
+    assert 2 * ACKNOWLEDGE_EVERY < LEAD_SECONDS

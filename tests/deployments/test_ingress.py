@@ -104,7 +104,7 @@ async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(
         now[0] += seconds
 
     # In this module alone: Serve's threads sleep too.
-    monkeypatch.setattr(audio, "asyncio", SimpleNamespace(sleep=sleep, to_thread=asyncio.to_thread))
+    monkeypatch.setattr(audio, "asyncio", SimpleNamespace(sleep=sleep))
     monkeypatch.setattr(audio, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     class Speech:

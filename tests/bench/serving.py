@@ -77,14 +77,14 @@ def whole_request(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]
         return asyncio.run(_alone(speak, codec.sample_rate, repeats))
 
 
-def http_request(checkpoint: str, threads: int, repeats: int) -> dict[str, Any]:
-    """The same request over HTTP on the real graph."""
+def http_request(checkpoint: str, threads: int, repeats: int, quantization: str | None = None) -> dict[str, Any]:
+    """The same request over HTTP on the real graph; `quantization` is text-to-semantic's."""
 
     async def listen(address: str, sample_rate: int) -> dict[str, Any]:
         async with client(address) as http:
             return await _alone(over_http(http), sample_rate, repeats)
 
-    with graph(checkpoint, threads) as (address, codec):
+    with graph(checkpoint, threads, quantization=quantization) as (address, codec):
         return asyncio.run(listen(address, codec.sample_rate))
 
 
@@ -193,7 +193,9 @@ def replicas() -> dict[str, dict[str, float]]:
 
 
 @contextmanager
-def graph(checkpoint: str, threads: int, device: str = "cpu") -> Iterator[tuple[str, CodecConfig]]:
+def graph(
+    checkpoint: str, threads: int, device: str = "cpu", quantization: str | None = None
+) -> Iterator[tuple[str, CodecConfig]]:
     """The real graph with registered voices, on this machine's CPU or as planned for its GPU: its address."""
     for name in ENVIRONMENT:  # they would win over what is measured
         os.environ.pop(name, None)
@@ -202,7 +204,8 @@ def graph(checkpoint: str, threads: int, device: str = "cpu") -> Iterator[tuple[
         register_voices(Path(folder), source)
         settings = {"checkpoint": str(source.path.resolve()), "voices": folder, "device": device}
         if device == "cpu":
-            stages = {stage: {"threads": threads} for stage in STAGES}
+            stages: dict[str, dict[str, Any]] = {stage: {"threads": threads} for stage in STAGES}
+            stages["text_to_semantic"]["quantization"] = quantization
             run(address, "bench", stages=stages, **settings)
         else:
             serve.run(build(settings), name="bench")

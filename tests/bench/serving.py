@@ -196,7 +196,8 @@ def replicas() -> dict[str, dict[str, float]]:
 def graph(
     checkpoint: str, threads: int, device: str = "cpu", quantization: str | None = None
 ) -> Iterator[tuple[str, CodecConfig]]:
-    """The real graph with registered voices, on this machine's CPU or as planned for its GPU: its address."""
+    """The real graph with registered voices, on this machine's CPU (text-to-semantic in `quantization`, or as planned)
+    or as planned for its GPU: its address."""
     for name in ENVIRONMENT:  # they would win over what is measured
         os.environ.pop(name, None)
     source = Checkpoint(checkpoint)

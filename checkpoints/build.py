@@ -20,8 +20,8 @@ import yaml
 from torch import Tensor
 
 from checkpoints.random_codec import codec_state, codec_yaml
-from models.configs import CodecConfig, LanguageModelConfig, TransformerConfig
-from models.tensors import language_model_shapes
+from models.checkpoint.configs import CodecConfig, LanguageModelConfig, TransformerConfig
+from models.checkpoint.tensors import language_model_shapes
 
 # The order is upstream's (fish_speech/tokenizer.py): 0.1.0 enumerates the file, so the order is the meaning.
 _CONTROL_TOKENS = (

@@ -9,8 +9,8 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from models.configs import CodecConfig, TransformerConfig
-from models.tensors import codec_shapes
+from models.checkpoint.configs import CodecConfig, TransformerConfig
+from models.checkpoint.tensors import codec_shapes
 
 
 def codec_yaml(codec: CodecConfig, block_size: int) -> dict[str, object]:

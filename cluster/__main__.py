@@ -11,11 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster import pools
-from cluster.hardware import detect
-from cluster.plan import Plan, PlanError, PlanOptions
-from cluster.profile import HardwareProfile, ProfileError
-from cluster.tiers import TierError
+from cluster.machine.hardware import detect
+from cluster.machine.profile import HardwareProfile, ProfileError
+from cluster.planning import pools
+from cluster.planning.planner import Plan, PlanError, PlanOptions
+from cluster.planning.tiers import TierError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 SHOWN = ("device", "precision", "quantization", "compile", "threads", "slots", "num_cpus", "num_gpus", "memory_gb")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.monitor import GpuLoad, Load
+from cluster.machine.monitor import GpuLoad, Load
 
 INTERVAL = 5.0  # seconds between decisions
 

@@ -9,8 +9,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cluster.hardware import detect
-from cluster.profile import HardwareProfile
+from cluster.machine.hardware import detect
+from cluster.machine.profile import HardwareProfile
 
 
 class NodeError(RuntimeError):

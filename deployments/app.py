@@ -12,26 +12,28 @@ from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouter
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from cluster import nodes, pools
-from cluster.footprints import ENCODER_TENSORS
-from cluster.plan import Footprints, PlanError, PlanOptions, StagePlan
-from cluster.pools import Pools
-from cluster.profile import HardwareProfile
-from cluster.tiers import TierError
-from deployments import csvlog, voices
+from cluster import nodes
+from cluster.machine.profile import HardwareProfile
+from cluster.planning import pools
+from cluster.planning.footprints import ENCODER_TENSORS
+from cluster.planning.planner import Footprints, PlanError, PlanOptions, StagePlan
+from cluster.planning.pools import Pools
+from cluster.planning.tiers import TierError
 from deployments import settings as settings_file
-from deployments.autoscaling import TARGET_OCCUPANCY, follow_slots
-from deployments.ingress_replica import Ingress
-from deployments.reference_encoder import ReferenceEncoder
-from deployments.replica import ONE_LOOP, environment
-from deployments.routing import StreamRouter
+from deployments.ingress.replica import Ingress
+from deployments.monitoring import csvlog
 from deployments.settings import LimitSettings, Settings
-from deployments.status import deployment_name
-from deployments.text_to_semantic import TextToSemantic
-from deployments.vq_decoder import VQDecoder
-from models.checkpoint import Checkpoint
+from deployments.stages.autoscaling import TARGET_OCCUPANCY, follow_slots
+from deployments.stages.reference_encoder import ReferenceEncoder
+from deployments.stages.replica import ONE_LOOP, environment
+from deployments.stages.routing import StreamRouter
+from deployments.stages.status import deployment_name
+from deployments.stages.text_to_semantic import TextToSemantic
+from deployments.stages.vq_decoder import VQDecoder
+from deployments.synthesis import voices
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.load import POSITIONS
-from models.text_to_semantic.network import CONTEXT_BUCKET
+from models.text_to_semantic.network.network import CONTEXT_BUCKET
 from models.types import CheckpointError, SettingsError
 
 logger = logging.getLogger("ray.serve")

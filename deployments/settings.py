@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from cluster.balance import Threshold, Thresholds
-from cluster.pools import PoolOptions
-from cluster.tiers import DEVICES, Device
+from cluster.planning.pools import PoolOptions
+from cluster.planning.tiers import DEVICES, Device
 from models.suggest import did_you_mean
 from models.types import SettingsError
 

@@ -37,7 +37,7 @@ class DynamicBatching(_Strict):
 
 
 class InstanceGroup(_Strict):
-    """Where the replicas run; KIND_AUTO leaves it to the plan (cluster.plan)."""
+    """Where the replicas run; KIND_AUTO leaves it to the plan (cluster.planning.planner)."""
 
     kind: Literal["KIND_AUTO", "KIND_CPU", "KIND_GPU"] = "KIND_AUTO"
     count: int = Field(1, ge=1)

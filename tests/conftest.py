@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from checkpoints.build import build_tiny
-from tests.graph import local_ray, run
+from tests.graph.server import local_ray, run
 
 if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/fused.py
+    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/.../network/fused.py
 
 
 @pytest.fixture(scope="session")

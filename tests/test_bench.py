@@ -11,12 +11,13 @@ import httpx
 import pytest
 import torch
 
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from tests.bench import codec, gpu, gpu_graph, poisson, serving, t2s
 from tests.bench.__main__ import ROWS, run
 from tests.bench.isolate import Bench
 from tests.bench.listening import VOICES, over_http
 from tests.bench.report import LINES, Figure, entry, markdown
+from tests.paths import RECORDINGS
 
 KEYS = {"row", "unit", "ours", "upstream", "ratio", "target", "machine", "date"}
 ON_RAY = {"ttfa", "memory", "graph-overhead", "poisson"}
@@ -57,7 +58,7 @@ def test_the_gpu_row_measures_everything_with_one_network(
 @pytest.fixture
 def voices(graph: str) -> str:
     """The graph's address, with the voices that listeners ask for."""
-    recording = (Path(__file__).parent / "voices" / "june-fr.wav").read_bytes()
+    recording = (RECORDINGS / "june-fr.wav").read_bytes()
     for i in range(VOICES):
         files = {"audio": ("voice.wav", recording, "audio/wav")}
         data = {"id": f"voice-{i}", "text": "Félicitations."}

@@ -16,11 +16,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ray.serve.schema import ServeDeploySchema
 
-from cluster.plan import StagePlan
+from cluster.planning.planner import StagePlan
 from deployments.settings import LimitSettings, Settings, read, read_limits
 from models.types import SettingsError
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 MAKEFILE = (ROOT / "Makefile").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 CONFIG = (ROOT / "serve_config.yaml").read_text()

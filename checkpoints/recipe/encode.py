@@ -12,7 +12,7 @@ import numpy as np
 
 from checkpoints.recipe.settings import Part, Settings, load, named
 from checkpoints.recipe.sound import RATE
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 
 BATCHES = {"cpu": 16, "cuda": 256}  # utterances encoded together

@@ -22,7 +22,7 @@ from checkpoints.recipe import judges, teachers
 from checkpoints.recipe.settings import Settings, load
 from checkpoints.recipe.sound import level, recording, trim
 from checkpoints.recipe.text import sentences
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 from models.vq_decoder.decoder import VQDecoder
 

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from deployments.containers import ContainerEncoder, encoder
-from deployments.pipeline import Pipeline, Speech
+from deployments.synthesis.containers import ContainerEncoder, encoder
+from deployments.synthesis.pipeline import Pipeline, Speech
 from models.types import SynthesisRequest, VoiceNotFound
 
 VOICE_NOTE = "No voice of this name is registered; the model chose one."

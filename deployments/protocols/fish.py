@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deployments.pipeline import Pipeline
 from deployments.protocols import fields
 from deployments.protocols.audio import respond, without_stock_voice
+from deployments.synthesis.pipeline import Pipeline
 from models.types import Reference, SynthesisRequest
 
 # What LiveKit's plugin, now and before, sends as the voice when nobody chose one.

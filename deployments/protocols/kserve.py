@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deployments.protocols.infer import speech
+from deployments.protocols.kserve_infer import speech
 from models.repository import ModelConfig
 
 VERSION = "1"

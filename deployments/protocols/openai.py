@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from deployments.pipeline import Speech
 from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream, encoded, respond, start, without_stock_voice
+from deployments.synthesis.pipeline import Speech
 from models.types import SynthesisRequest
 
 PCM_RATE = 24_000  # what OpenAI documents for response_format=pcm: 24 kHz, 16-bit signed, little-endian

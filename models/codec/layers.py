@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.codec import native
+from models.checkpoint.configs import TransformerConfig
 from models.codec.convolutions import Convolution, Reader, TorchConvolutions, fold_transposed
-from models.codec.native import Chain, NativeLinear, Workspace
+from models.codec.native import kernels
+from models.codec.native.kernels import Chain, NativeLinear, Workspace
 from models.codec.ops import Activation, Conv, Linear, regroup
 from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
-from models.configs import TransformerConfig
-from models.precision import DTYPES
+from models.runtime.precision import DTYPES
 
 # At S1-mini's widths one tensor is then about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held 0.1
 # to 0.2 GB more and was no faster.
@@ -69,7 +69,7 @@ class Builder:
 
     @functools.cached_property
     def _workspace(self) -> Workspace | None:
-        if self.device.type == "cpu" and self._precision in native.precisions():
+        if self.device.type == "cpu" and self._precision in kernels.precisions():
             return Workspace(torch.get_num_threads())
         if self._precision in ("bf16x3", "int16"):
             logger.warning("the codec runs in fp32 on torch, slower: there are no kernels for %s here", self._precision)

@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.codec.native import NativeLinear
+from models.checkpoint.configs import TransformerConfig
+from models.codec.native.kernels import NativeLinear
 from models.codec.ops import Linear
 from models.codec.state import Contexts, Step
-from models.configs import TransformerConfig
 
 
 class WindowTransformer:

@@ -5,7 +5,7 @@
 
 namespace shoal {
 
-// Mirrored by models/codec/packing.py: every member is 8 bytes.
+// Mirrored by models/codec/native/packing.py: every member is 8 bytes.
 struct Convolution {
   const void* weight;                     // in the order in which Products reads it
   const float *bias, *scale;              // (outputs); what sums are multiplied by before it is added, or null

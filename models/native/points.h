@@ -1,5 +1,5 @@
 // Convolutions of seven segments by way of ten points (Toom-Cook, which is also known as Winograd's F(4, 7)): four results
-// of ten rows take ten products of a channel instead of twenty-eight. models/codec/points.py makes the matrices.
+// of ten rows take ten products of a channel instead of twenty-eight. models/codec/native/winograd.py makes the matrices.
 //
 //   values[p] = sum_i of_rows[p][i] row[i]      result[j] = sum_p of_products[j][p] (values[p] * weight[p])
 //

@@ -14,7 +14,7 @@
 
 namespace shoal {
 
-constexpr int64_t kChannels = 256;  // of a group; _GROUP of models/codec/packing.py, by which no sum overflows
+constexpr int64_t kChannels = 256;  // of a group; _GROUP of models/codec/native/packing.py, by which no sum overflows
 constexpr float kLargest = 8191;    // of a row's values in int16; _LARGEST there
 constexpr int kTogether = 6;        // rows computed together: as many as the registers hold
 

@@ -1,4 +1,4 @@
-// Drawing one code from logits: what models/text_to_semantic/sampling.py does, without a sort.
+// Drawing one code from logits: what models/text_to_semantic/network/sampling.py does, without a sort.
 #pragma once
 
 #include <vector>

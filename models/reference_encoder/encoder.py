@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models import cuda
+from models.checkpoint.configs import CodecConfig
 from models.codec.layers import Builder, InPieces, Layer
 from models.codec.state import Step
-from models.configs import CodecConfig
+from models.runtime import cuda
 
 # The network is causal, so a recording is read in pieces: memory stays flat and activations stay in the cache. The last
 # one is filled with silence: oneDNN makes and keeps kernels for every shape, and recordings have every length. A CPU

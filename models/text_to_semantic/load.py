@@ -12,16 +12,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
-from models.configs import LanguageModelConfig
+from models.checkpoint.configs import LanguageModelConfig
+from models.checkpoint.reader import Checkpoint
 from models.native import build as native
-from models.text_to_semantic.engine import Engine
-from models.text_to_semantic.linear import Quantization
+from models.text_to_semantic.engine.engine import Engine
+from models.text_to_semantic.engine.scheduler import Scheduler
 from models.text_to_semantic.native.network import NativeNetwork, unfit
-from models.text_to_semantic.network import Network, TokenIds
+from models.text_to_semantic.network.linear import Quantization
+from models.text_to_semantic.network.network import Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
-from models.text_to_semantic.scheduler import Scheduler
 from models.types import Finished, Prompt, Sampling
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START_TOKEN, FishTokenizer
 from torch import Tensor
 
-from models.text_to_semantic.network import EncodedPrompt, TokenIds
+from models.text_to_semantic.network.network import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
 

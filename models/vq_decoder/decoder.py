@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models import cuda
-from models.buckets import at_least
+from models.checkpoint.configs import CodecConfig
 from models.codec.layers import Builder, InPieces, Layer
 from models.codec.state import Step
-from models.configs import CodecConfig
+from models.runtime import cuda
+from models.runtime.buckets import at_least
 from models.types import Busy
 
 

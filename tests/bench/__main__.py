@@ -17,8 +17,8 @@ import torch
 
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure, entry, machine, markdown
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 S1_MINI = ROOT / "checkpoints" / "s1-mini-random"
 
 # Where each row is; a family is imported when one of its rows runs (the gpu row needs no server).

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.checkpoint import Checkpoint
-from models.configs import CodecConfig
+from models.checkpoint.configs import CodecConfig
+from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 from models.vq_decoder.decoder import VQDecoder
 from tests.bench.isolate import Bench

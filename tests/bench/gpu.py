@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.autograd import DeviceType
 
-from models.text_to_semantic.network import Network
+from models.text_to_semantic.network.network import Network
 from models.types import Sampling
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure

@@ -27,11 +27,11 @@ import ormsgpack
 import psutil
 
 from checkpoints.build import build_tiny
-from cluster import memory
+from cluster.machine import memory
 from tests.bench.listening import WORDS
-from tests.control_group import ControlGroup, made
 from tests.deployments.fakes import recording
-from tests.graph import eventually, local_ray, run
+from tests.graph.control_group import ControlGroup, made
+from tests.graph.server import eventually, local_ray, run
 
 AT_ONCE = 8
 # 32 KB a position over few weights: a slot may claim 67 MB, and all 16 of them over 1 GB.

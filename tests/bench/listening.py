@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from deployments.pipeline import Pipeline
-from deployments.stats import Playback
-from deployments.voices import VoiceLibrary
-from models.checkpoint import Checkpoint
+from deployments.monitoring.stats import Playback
+from deployments.synthesis.pipeline import Pipeline
+from deployments.synthesis.voices import VoiceLibrary
+from models.checkpoint.reader import Checkpoint
 from models.types import Sampling, SynthesisRequest
 
 VOICES = 4

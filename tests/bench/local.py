@@ -7,19 +7,19 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from cluster.plan import Plan
-from deployments.batcher import Batcher
-from deployments.speaking import STARTED_WITHIN, EncodedAudio
-from deployments.text_to_semantic import load_planned
-from models.checkpoint import Checkpoint
-from models.text_to_semantic.blocks import Pace, ramp
-from models.text_to_semantic.streaming import blocks, submit
+from cluster.planning.planner import Plan
+from deployments.stages.batcher import Batcher
+from deployments.stages.text_to_semantic import load_planned
+from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
+from models.checkpoint.reader import Checkpoint
+from models.text_to_semantic.engine.blocks import Pace, ramp
+from models.text_to_semantic.engine.streaming import blocks, submit
 from models.types import Finished, NotReady, Prompt
 from models.vq_decoder.decoder import VQDecoder
 
 
 class LocalStages:
-    """Implements `deployments.speaking.Stages` for voices whose codes are stored: there is no encoder."""
+    """Implements `deployments.synthesis.speaking.Stages` for voices whose codes are stored: there is no encoder."""
 
     def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
         lm, decoder, config = plan.stages["text_to_semantic"], plan.stages["vq_decoder"], checkpoint.codec_config

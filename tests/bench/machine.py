@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from cluster.hardware import detect
-from cluster.plan import STAGES, Plan, PlanOptions, make
+from cluster.machine.hardware import detect
+from cluster.planning.planner import STAGES, Plan, PlanOptions, make
 
 
 @cache

@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.native.network import NativeNetwork
-from models.text_to_semantic.network import Network
+from models.text_to_semantic.network.network import Network
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Sampling
 from tests.bench import t2s
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure
-from tests.models.networks import kept, rounded
+from tests.models.text_to_semantic.network.networks import kept, rounded
 
 FRAMES, PROMPTS, POSITIONS = 6, 3, 512
 LAYERS = {

@@ -17,21 +17,21 @@ import httpx
 import psutil
 from ray import serve
 
-from cluster.plan import STAGES
+from cluster.planning.planner import STAGES
 from deployments.app import build
-from deployments.pipeline import Pipeline, Pool
-from deployments.segments import Limits
 from deployments.settings import ENVIRONMENT
-from deployments.voices import VoiceLibrary
-from models.checkpoint import Checkpoint
-from models.configs import CodecConfig
+from deployments.synthesis.pipeline import Pipeline, Pool
+from deployments.synthesis.segments import Limits
+from deployments.synthesis.voices import VoiceLibrary
+from models.checkpoint.configs import CodecConfig
+from models.checkpoint.reader import Checkpoint
 from tests.bench import codec, t2s
 from tests.bench.isolate import Bench
 from tests.bench.listening import VOICES, Speak, hear, in_process, over_http, register_voices
 from tests.bench.local import LocalStages
 from tests.bench.machine import plan
 from tests.bench.report import Figure
-from tests.graph import local_ray, run
+from tests.graph.server import local_ray, run
 
 UTTERANCE = codec.UTTERANCE
 STREAMS = 8  # of the throughput comparison

@@ -15,7 +15,7 @@ from statistics import median
 
 import torch
 
-from cluster.hardware import detect
+from cluster.machine.hardware import detect
 from tests.bench import t2s
 
 STREAMS = 8

@@ -17,12 +17,12 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from models.configs import LanguageModelConfig
-from models.precision import DTYPES
-from models.text_to_semantic.engine import Engine
-from models.text_to_semantic.network import EncodedPrompt, Network, TokenIds
+from models.checkpoint.configs import LanguageModelConfig
+from models.runtime.precision import DTYPES
+from models.text_to_semantic.engine.engine import Engine
+from models.text_to_semantic.engine.scheduler import Scheduler
+from models.text_to_semantic.network.network import EncodedPrompt, Network, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
-from models.text_to_semantic.scheduler import Scheduler
 from models.types import Finished, Sampling
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure
@@ -178,7 +178,7 @@ def network_of(
         tensors["output.weight"] *= 2
         tensors["output.weight"][ids.end] = 0
     else:
-        from models.checkpoint import Checkpoint
+        from models.checkpoint.reader import Checkpoint
         from models.text_to_semantic.prompt import PromptEncoder
 
         source = Checkpoint(checkpoint)
@@ -199,7 +199,7 @@ def network_of(
 
 
 def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch.Tensor]:
-    from models.tensors import language_model_shapes
+    from models.checkpoint.tensors import language_model_shapes
 
     def tensor(shape: tuple[int, ...]) -> torch.Tensor:
         scale = 0.03 if len(shape) > 1 else 1.0

@@ -18,10 +18,10 @@ from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 from checkpoints.recipe import codec_network, export, settings, state, train_codec, train_lm
 from checkpoints.recipe.lm_network import GUIDED, guidance, losses
 from checkpoints.recipe.lm_sequences import Corpus
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.load import load_engine
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "checkpoints" / "recipe" / "starter.yaml"
 RATES = {"rate": 1e-3, "last_rate": 5e-4}
 PHASES = [{"until": 2, "batch": 3, "length": 192} | RATES, {"until": 4, "batch": 2, "length": 256} | RATES]

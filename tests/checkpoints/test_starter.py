@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile
@@ -12,10 +10,10 @@ import torch.nn.functional as F
 from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 from fish_speech.models.text2semantic.llama import BaseTransformer
 
-from models.checkpoint import Checkpoint
+from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "checkpoints" / "starter"
 TEXT = (
     "Congratulations! You have successfully installed and executed the Asterisk Open Source PBX. "

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-VOICE = Path(__file__).parents[1] / "voices" / "june-fr.wav"
+from tests.paths import RECORDINGS
+
+VOICE = RECORDINGS / "june-fr.wav"
 MODELS = ["reference_encoder", "text_to_semantic", "vq_decoder", "fish_speech"]
 
 

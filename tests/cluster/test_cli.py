@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from machines import PROFILES
 
-from cluster.hardware import HardwareProfile
-
-ROOT = Path(__file__).parents[2]
+from cluster.machine.hardware import HardwareProfile
+from tests.cluster.machines import PROFILES
+from tests.paths import ROOT
 
 
 def cluster(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +71,7 @@ def test_plan_here() -> None:
     [
         (["--profile", "missing.json"], "missing.json: No such file"),
         (["--profile", "."], "Is a directory"),
-        (["--profile", "cluster/tiers.yaml"], "tiers.yaml: profile: Invalid JSON"),
+        (["--profile", "cluster/planning/tiers.yaml"], "tiers.yaml: profile: Invalid JSON"),
         (["--device", "gpu"], "choose auto, cpu, cuda, mps"),
         (["--tier", "cpu-hihg"], "did you mean 'cpu-high'"),
         (["--profile", str(PROFILES / "container-2-core-4gb.json")], "GB usable RAM"),

@@ -15,8 +15,8 @@ from jsonschema import Draft7Validator
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from deployments.app import SHUTDOWN_SECONDS
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CLAIM, SERVICE = yaml.safe_load_all((ROOT / "cluster" / "kubernetes" / "rayservice.yaml").read_text())
 CLUSTER = SERVICE["spec"]["rayClusterConfig"]
 HEAD, WORKERS = CLUSTER["headGroupSpec"], CLUSTER["workerGroupSpecs"]

@@ -12,8 +12,8 @@ ray = pytest.importorskip("ray")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from cluster import nodes  # noqa: E402
-from cluster.hardware import detect  # noqa: E402
-from cluster.plan import PlanOptions, make  # noqa: E402
+from cluster.machine.hardware import detect  # noqa: E402
+from cluster.planning.planner import PlanOptions, make  # noqa: E402
 
 
 def test_without_ray() -> None:

@@ -14,13 +14,13 @@ import soundfile
 import uvicorn
 from starlette.applications import Starlette
 
-from deployments.ingress import create_app
-from deployments.pipeline import Pipeline, Pool
-from deployments.protocols.system import ServerInfo
-from deployments.segments import Limits
-from deployments.speaking import STARTED_WITHIN, EncodedAudio
-from deployments.stats import RequestStats
-from deployments.voices import VoiceLibrary
+from deployments.ingress.asgi import create_app
+from deployments.monitoring.stats import RequestStats
+from deployments.synthesis.pipeline import Pipeline, Pool
+from deployments.synthesis.segments import Limits
+from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
+from deployments.synthesis.voices import VoiceLibrary
+from deployments.system.health import ServerInfo
 from models.reference_encoder import audio
 from models.types import Prompt
 

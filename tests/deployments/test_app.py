@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cluster.plan import PlanOptions, make
-from cluster.profile import HardwareProfile
+from cluster.machine.profile import HardwareProfile
+from cluster.planning.planner import PlanOptions, make
 from deployments.app import footprints
-from models.checkpoint import Checkpoint
-
-PROFILES = Path(__file__).parent.parent / "cluster" / "profiles"
+from models.checkpoint.reader import Checkpoint
+from tests.paths import PROFILES
 
 
 def test_a_container_of_two_cores_and_four_gb_runs_the_tiny_checkpoint(tiny: Path) -> None:

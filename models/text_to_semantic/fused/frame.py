@@ -9,13 +9,13 @@ import torch
 import triton
 from torch import Tensor
 
-from models.configs import TransformerConfig
+from models.checkpoint.configs import TransformerConfig
 from models.text_to_semantic.fused import layers, tokens
-from models.text_to_semantic.linear import PlainLinear
-from models.text_to_semantic.transformer import Block, Cache
+from models.text_to_semantic.network.linear import PlainLinear
+from models.text_to_semantic.network.transformer import Block, Cache
 
 if TYPE_CHECKING:
-    from models.text_to_semantic.network import Network
+    from models.text_to_semantic.network.network import Network
 
 SPLITS, SPLIT_BELOW = 4, 16  # of a row's cached positions, for batches of fewer rows than there is room for on a GPU
 POSITIONS = 64  # cached ones that a program reads at a time, of 256 bytes each

@@ -5,7 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from models.text_to_semantic.sampling import GOLDEN, MIX_1, MIX_2, PENALTY_WINDOW, STEP
+from models.text_to_semantic.network.sampling import GOLDEN, MIX_1, MIX_2, PENALTY_WINDOW, STEP
 
 _U64 = 1 << 64
 _GOLDEN, _STEP = tl.constexpr(GOLDEN % _U64), tl.constexpr(STEP % _U64)

@@ -1,4 +1,4 @@
-"""The network of `models.text_to_semantic.network` on the native kernels, for Engine to use in its place."""
+"""The network of `models.text_to_semantic.network.network` on the native kernels, for Engine to use in its place."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.configs import LanguageModelConfig, TransformerConfig
-from models.memory import discard, lazy_zeros
+from models.checkpoint.configs import LanguageModelConfig, TransformerConfig
+from models.runtime.memory import discard, lazy_zeros
 from models.text_to_semantic.native import abi
 from models.text_to_semantic.native.packing import (
     GROUP,
@@ -22,8 +22,8 @@ from models.text_to_semantic.native.packing import (
     padded,
     table,
 )
-from models.text_to_semantic.network import TokenIds
-from models.text_to_semantic.transformer import rope_table
+from models.text_to_semantic.network.network import TokenIds
+from models.text_to_semantic.network.transformer import rope_table
 from models.types import Sampling
 
 Prefix = tuple[int, Tensor]  # positions, and the cache's bytes of the 16-position blocks they lie in

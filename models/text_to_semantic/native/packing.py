@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.memory import lazy_zeros, page_out
+from models.runtime.memory import lazy_zeros, page_out
 from models.text_to_semantic.native import abi
 
 PANEL, GROUP, LANES = 32, 64, 16  # kPanel, kGroup, kLanes of the kernels

@@ -1,0 +1,1 @@
+"""One machine: its hardware, its load, its memory."""

@@ -1,0 +1,1 @@
+"""What to run on the machines: tiers, footprints and the plan. Pure."""

@@ -1,0 +1,167 @@
+"""What a person may decide instead of the planner, checked before anything is planned."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cluster.machine.profile import HardwareProfile
+from cluster.planning.footprints import Footprints
+from cluster.planning.tiers import DEVICES, STAGES, Device, Precision, Quantization, load
+
+NATIVE = {"bf16x3": "AMX", "int16": "AVX2 and without AVX-512"}  # of the codec: CPUs that have kernels for it
+Count = Annotated[int, Field(ge=1)]
+Replicas = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3", "int16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
+
+
+class PlanError(ValueError):
+    """What was asked for cannot run on these machines; the message says what to change."""
+
+
+class StageOverride(BaseModel):
+    """The fields of a stage's plan that a person may set; None leaves the choice to the planner."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    device: Device | None = None
+    precision: Precision | None = None
+    quantization: Quantization | None = None
+    compile: bool | None = None
+    threads: Count | None = None
+    slots: Count | None = None
+    num_cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    num_gpus: Amount | None = None
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    min_replicas: Replicas | None = None
+    initial_replicas: Replicas | None = None
+    max_replicas: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`;
+    `tier` names the row of tiers.yaml to follow, whatever it matches."""
+
+    device: str = "auto"
+    footprints: Footprints = field(default_factory=Footprints)
+    stages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    tier: str = "auto"
+
+
+def read(options: PlanOptions) -> dict[str, StageOverride]:
+    """The overrides of all three stages. Raises PlanError for unknown names, wrong types and contradictions."""
+    if options.device not in ("auto", *DEVICES):
+        raise PlanError(f"device {options.device!r} is unknown: choose auto, {', '.join(DEVICES)}")
+    tiers = ["auto", *(tier.name for tier in load())]
+    if options.tier not in tiers:
+        raise PlanError(f"tier {options.tier!r} is unknown{_nearest(options.tier, tiers)}")
+    for stage in options.stages:
+        if stage not in STAGES:
+            raise PlanError(f"stage {stage!r} is unknown{_nearest(str(stage), STAGES)}")
+    return {stage: _read_stage(stage, options.stages.get(stage) or {}) for stage in STAGES}
+
+
+def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
+    if not isinstance(given, Mapping):
+        raise PlanError(f"{stage}: overrides are a mapping of field to value, got {given!r}")
+    for name in given:
+        if name not in StageOverride.model_fields:
+            raise PlanError(f"{stage}: field {name!r} is unknown{_nearest(str(name), StageOverride.model_fields)}")
+    try:
+        wanted = StageOverride.model_validate(dict(given))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise PlanError(f"{stage}.{fault['loc'][0]}: {fault['msg']}, got {fault['input']!r}") from None
+    low, start, high = wanted.min_replicas, wanted.initial_replicas, wanted.max_replicas
+    for smaller, larger, names in (
+        (low, high, "min_replicas {} is over max_replicas {}"),
+        (low, start, "min_replicas {} is over initial_replicas {}"),
+        (start, high, "initial_replicas {} is over max_replicas {}"),
+    ):
+        if smaller is not None and larger is not None and smaller > larger:
+            raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
+    if (quantization := wanted.quantization or "none") != "none" and stage != "text_to_semantic":
+        raise PlanError(f"{stage}: {quantization} exists for text_to_semantic only: set quantization to none")
+    if wanted.compile and stage != "text_to_semantic":
+        raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
+    return wanted
+
+
+def has_device(machine: HardwareProfile, device: str) -> bool:
+    """Whether a replica on this machine could use the device at all, whatever its size."""
+    if machine.cpus <= 0:
+        return False
+    if device == "cuda":
+        return machine.gpu_count > 0 and all(gpu.problem is None for gpu in machine.gpus)
+    return device == "cpu" or (machine.os == "macos" and machine.apple is not None)
+
+
+def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
+    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16; fp16 CUDA or MPS."""
+    if precision not in CAN_HOLD[device]:
+        return False
+    sets = set(machine.cpu.instruction_sets)
+    if precision in NATIVE:
+        return "amx" in sets if precision == "bf16x3" else "avx2" in sets and "avx512" not in sets
+    if precision != "bf16":
+        return True
+    if device == "cuda":
+        return all(gpu.compute_capability >= (8, 0) for gpu in machine.gpus)
+    return bool({"bf16", "amx"} & sets)
+
+
+def can_quantize(quantization: str, device: str, machine: HardwareProfile) -> bool:
+    """Integer linears need AVX2 (VNNI is faster) or NEON on a CPU, and in int4 run nowhere else; on MPS int8 falls back
+    to the CPU, 40x slower."""
+    if quantization == "none" or (device, quantization) == ("cuda", "int8"):
+        return True
+    return device == "cpu" and bool({"avx2", "neon"} & set(machine.cpu.instruction_sets))
+
+
+def check_possible(stage: str, wanted: StageOverride, device: str, machines: list[HardwareProfile]) -> None:
+    """Raises PlanError where an explicit precision or quantisation cannot run on the device that the stage got."""
+    quantization = wanted.quantization or "none"
+    if not all(can_quantize(quantization, device, m) for m in machines):
+        why, instead = "needs AVX2 or NEON", ""
+        if quantization == "int4" and device != "cpu":
+            why, instead = "does not run", "device to cpu, or "
+        elif device == "mps":
+            why = "falls back to the CPU, 40x slower"
+        raise PlanError(f"{stage}: {quantization} on {device} {why}: set {instead}quantization to none")
+    precision = wanted.precision
+    if precision is None:
+        return
+    can = [name for name in CAN_HOLD[device] if name not in NATIVE or stage != "text_to_semantic"]
+    if precision not in can:
+        raise PlanError(f"{stage}: {precision} does not run on {device}: choose {' or '.join(can)}, or another device")
+    if precision in NATIVE and not all(can_hold(device, precision, m) for m in machines):
+        raise PlanError(f"{stage}: {precision} needs a CPU with {NATIVE[precision]}: choose fp32 or bf16")
+    if precision == "bf16" and device == "cuda" and not all(can_hold(device, precision, m) for m in machines):
+        raise PlanError(f"{stage}: bf16 needs a GPU of compute capability 8.0 or above: choose fp16 or fp32")
+
+
+def check_num_gpus(stage: str, asked: float, device: str, gb: float, usable_gb: float) -> None:
+    """Raises PlanError for a share of a GPU that does not exist, or is smaller than the replica's share of memory."""
+    if device != "cuda":
+        if asked:
+            raise PlanError(f"{stage}: it runs on {device}, so num_gpus must be 0, got {asked}")
+    elif asked > 1 and asked != int(asked):
+        raise PlanError(f"{stage}: num_gpus above 1 must be a whole number, got {asked}")
+    elif asked * usable_gb < gb and asked < 1:
+        least = math.ceil(gb / usable_gb * 100) / 100
+        raise PlanError(
+            f"{stage}: a replica takes {gb:.1f} of {usable_gb:.1f} GB usable VRAM, more than num_gpus {asked:g} of it: "
+            f"ask for at least {least:g}, or for fewer slots"
+        )
+
+
+def _nearest(name: str, valid) -> str:
+    close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(valid)}"

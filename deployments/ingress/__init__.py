@@ -1,0 +1,1 @@
+"""The front door: what every connection passes, and the replica that holds it."""

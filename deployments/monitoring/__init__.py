@@ -1,0 +1,1 @@
+"""Measurements per request and per stage: statistics, metrics, CSV logs."""

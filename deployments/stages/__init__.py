@@ -1,0 +1,1 @@
+"""The three stages as Ray Serve deployments, and how they are reached."""

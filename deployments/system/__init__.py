@@ -1,0 +1,1 @@
+"""Routes about the server itself: its health, its machines, its memory."""

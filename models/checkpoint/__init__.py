@@ -1,0 +1,1 @@
+"""Checkpoint directories in upstream's format, read strictly."""

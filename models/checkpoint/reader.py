@@ -1,0 +1,183 @@
+"""The strict reader of a checkpoint directory in upstream's format.
+
+A directory holds config.json, model.pth, codec.pth, tokenizer.tiktoken and special_tokens.json, and may hold codec.yaml
+(the keys of upstream's modded_dac_vq.yaml) when its codec is not S1-mini's. Files are memory-mapped: tensors are views
+until a stage converts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from models.checkpoint.configs import CodecConfig, LanguageModelConfig
+from models.checkpoint.tensors import Shapes, codec_shapes, language_model_shapes
+from models.runtime.memory import page_out
+from models.types import CheckpointError
+
+Half = Literal["encoder", "decoder"]
+
+_DECODER_ONLY = ("decoder.", "quantizer.post_module.", "quantizer.upsample.")
+_ENCODER_ONLY = ("encoder.", "quantizer.pre_module.", "quantizer.downsample.")
+_REFERENCE_SHARE = 3 / 8  # of the positions that a language model knows
+
+
+class Checkpoint:
+    """A checkpoint directory. Raises CheckpointError, naming file and tensor, for whatever is not as it must be."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser()
+        if not self.path.is_dir():
+            raise CheckpointError(f"no checkpoint directory at {self.path}: see checkpoints/README.md")
+        missing = [name for name in _FILES if not (self.path / name).is_file()]
+        if missing:
+            raise CheckpointError(f"{self.path} lacks {', '.join(missing)}: see checkpoints/README.md")
+
+    @cached_property
+    def language_model_config(self) -> LanguageModelConfig:
+        return LanguageModelConfig.read(self.path / "config.json")
+
+    @cached_property
+    def codec_config(self) -> CodecConfig:
+        path = self.path / "codec.yaml"
+        codec = CodecConfig.read(path) if path.exists() else CodecConfig()
+        language_model = self.language_model_config
+        if codec.num_codebooks != language_model.num_codebooks:
+            raise CheckpointError(
+                f"{self.path}: the codec has {codec.num_codebooks} codebooks, "
+                f"config.json says {language_model.num_codebooks}"
+            )
+        ours = codec.semantic_codebook_size, codec.codebook_size
+        spoken = language_model.codebook_size, language_model.residual_codebook_size
+        if ours != spoken:
+            raise CheckpointError(f"{self.path}: the codec's codebooks have {ours} entries, config.json's {spoken}")
+        return codec
+
+    def verify(self) -> None:
+        """Reads the weights whole, against the checksums that lie beside them: about a second for S1-mini. Raises
+        CheckpointError."""
+        for path in (self.path / "model.pth", self.path / "codec.pth"):
+            if zipfile.is_zipfile(path) and (part := zipfile.ZipFile(path).testzip()):
+                raise CheckpointError(f"{path} is damaged at {part}: copy or download it again")
+
+    @property
+    def longest_reference(self) -> float:
+        """Seconds of a recording that leave room for its words and for speech: with a fine codec or a small transformer
+        they are few."""
+        return _REFERENCE_SHARE * self.language_model_config.max_seq_len / self.codec_config.frame_rate
+
+    @cached_property
+    def codec_key(self) -> str:
+        """Names this codec, so that codes stored for a voice are never used with another one.
+
+        The end of a torch file is a zip directory with the checksum of every tensor: no need to read gigabytes.
+        """
+        return hashlib.sha256(repr(self.codec_config).encode() + _tail(self.path / "codec.pth")).hexdigest()[:16]
+
+    def language_model_tensors(self) -> dict[str, Tensor]:
+        """All tensors of model.pth, as stored (memory-mapped)."""
+        found = _load(self.path / "model.pth", prefix="model.")
+        found = {name: tensor for name, tensor in found.items() if not name.startswith("audio_")}
+        _match(self.path / "model.pth", language_model_shapes(self.language_model_config), found)
+        return found
+
+    def codec_tensors(self, half: Half) -> dict[str, Tensor]:
+        """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""
+        found, pairs = self._codec()
+        wanted = [name for name in (*pairs, *found) if _belongs(name, half)]
+        return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
+
+    def codec_params(self, half: Half) -> int:
+        """Values in `codec_tensors(half)`, without reading them."""
+        self._codec()
+        shapes = codec_shapes(self.codec_config)
+        return sum(math.prod(shape) for name, shape in shapes.items() if _belongs(name, half))
+
+    def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
+        """What codec.pth holds (memory-mapped), all of it and nothing else: tensors as they are used, and those under
+        weight norm."""
+        path = self.path / "codec.pth"
+        found = _load(path, prefix="generator.")
+        found = {name: t for name, t in found.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
+        pairs = _weight_norm_pairs(path, found)
+        shapes = {name: tuple(v.shape) for name, (_, v) in pairs.items()}
+        shapes |= {name: tuple(tensor.shape) for name, tensor in found.items()}
+        _match_shapes(path, codec_shapes(self.codec_config), shapes)
+        return found, pairs
+
+
+_FILES = ("config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json")
+
+
+def _belongs(name: str, half: Half) -> bool:
+    if half == "encoder":
+        return not name.startswith(_DECODER_ONLY)
+    return not name.startswith(_ENCODER_ONLY) and ".in_proj." not in name
+
+
+def _load(path: Path, prefix: str) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{path} is not a readable torch file: {type(error).__name__}: {error}") from error
+    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
+        state = state["state_dict"]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise CheckpointError(f"{path} must hold a dictionary of tensors")
+    if any(name.startswith(prefix) for name in state):  # as upstream: a trained wrapper holds more than its model
+        state = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
+    return dict(state)
+
+
+def _weight_norm_pairs(path: Path, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Take both spellings of weight norm out of `found`: {folded name: (magnitude g, direction v)}."""
+    pairs = {}
+    for g_suffix, v_suffix in (
+        (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
+        (".weight_g", ".weight_v"),
+    ):
+        for name in [name for name in found if name.endswith(g_suffix)]:
+            prefix = name.removesuffix(g_suffix)
+            g, v = found.pop(name), found.pop(prefix + v_suffix, None)
+            if v is None:
+                raise CheckpointError(f"{path}: missing tensor {prefix + v_suffix}")
+            if tuple(g.shape) != (v.shape[0], 1, 1):
+                raise CheckpointError(f"{path}: {name} has shape {tuple(g.shape)}, expected {(v.shape[0], 1, 1)}")
+            pairs[prefix + ".weight"] = (g, v)
+    return pairs
+
+
+def _fold(g: Tensor, v: Tensor) -> Tensor:
+    """The weight of a magnitude and a direction, whose pages are given back: each is read once."""
+    weight = torch._weight_norm(v.float(), g.float(), 0)
+    page_out(v)
+    return weight
+
+
+def _match(path: Path, expected: Shapes, found: dict[str, Tensor]) -> None:
+    _match_shapes(path, expected, {name: tuple(tensor.shape) for name, tensor in found.items()})
+
+
+def _match_shapes(path: Path, expected: Shapes, found: Shapes) -> None:
+    problems = [f"missing tensor {name} {expected[name]}" for name in expected.keys() - found.keys()]
+    problems += [f"unexpected tensor {name} {found[name]}" for name in found.keys() - expected.keys()]
+    problems += [
+        f"{name} has shape {found[name]}, expected {expected[name]}"
+        for name in expected.keys() & found.keys()
+        if found[name] != expected[name]
+    ]
+    if problems:
+        raise CheckpointError(f"{path} does not fit its config:\n  " + "\n  ".join(sorted(problems)))
+
+
+def _tail(path: Path, size: int = 1 << 16) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read()

@@ -1,0 +1,1 @@
+"""The codec's layers by the native kernels for CPUs."""

@@ -1,0 +1,1 @@
+"""What the networks need of torch, the process and the device."""

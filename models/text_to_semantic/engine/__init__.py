@@ -1,0 +1,1 @@
+"""Continuous batching: the scheduler (pure) and the thread that owns the tensors."""

@@ -1,0 +1,1 @@
+"""The slow and fast transformers in torch."""

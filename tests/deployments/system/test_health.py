@@ -1,0 +1,132 @@
+"""The routes about the server itself, before machines and stages made up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from cluster.machine.monitor import GpuLoad, Load
+from deployments.ingress.asgi import create_app
+from deployments.monitoring.stats import MachineLoad
+from deployments.synthesis.segments import Limits
+from deployments.synthesis.voices import VoiceLibrary
+from deployments.system import schemas
+from tests.deployments.fakes import INFO, FakeStages, make_pipeline, recording
+
+CALM = Load(cpu=10.0, ram=20.0, ram_available=10**9, gpus=(), gpu_error="no driver", temperature=None)
+
+
+class Machines:
+    """What the replicas would answer."""
+
+    def __init__(self) -> None:
+        self.loads = [CALM]
+        self.fanless = False
+        self.positions, self.capacity = 700, 1536
+
+    async def machines(self) -> list[MachineLoad]:
+        return [MachineLoad(f"node-{i}", f"host-{i}", self.fanless, load, False) for i, load in enumerate(self.loads)]
+
+    async def engines(self) -> list[dict[str, int]]:
+        return [{"slots": 4, "prefix_cache_positions": self.positions, "prefix_cache_capacity": self.capacity}]
+
+    async def clear_prefixes(self, halve: bool) -> None:
+        self.positions, self.capacity = 0, self.capacity // (2 if halve else 1)
+
+
+@pytest.fixture
+def machines() -> Machines:
+    return Machines()
+
+
+@pytest.fixture
+def client(machines: Machines, stages: FakeStages, tmp_path: Path) -> Iterator[TestClient]:
+    answers = {name: getattr(machines, name) for name in ("machines", "engines", "clear_prefixes")}
+    limits = Limits()
+    pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)), limits)
+    with TestClient(create_app(pipeline, dataclasses.replace(INFO, **answers), ("key",))) as client:
+        client.headers["authorization"] = "Bearer key"
+        yield client
+
+
+def test_a_calm_machine_is_ok_and_unknown_figures_are_null(client: TestClient) -> None:
+    answer = client.get("/system-status").json()
+    assert schemas.SystemStatus.model_validate(answer).recommended_action == "OK"
+    (machine,) = answer["machines"]
+    assert (machine["memory"], machine["cpu"], machine["thermal"]) == ("ok", "ok", "ok")
+    assert machine["temperature_celsius"] is None and machine["gpus"] == [] and machine["gpu_error"] == "no driver"
+
+
+def test_a_machine_under_pressure_is_named(client: TestClient, machines: Machines) -> None:
+    lost = GpuLoad(0, None, None, None)
+    machines.loads = [CALM, dataclasses.replace(CALM, cpu=95.0, ram=91.0, gpus=(lost,), gpu_error="GPU 0 is lost")]
+    answer = schemas.SystemStatus.model_validate(client.get("/system-status").json())
+    calm, pressed = answer.machines
+    assert calm.recommended_action == "OK"
+    assert (pressed.memory, pressed.cpu) == ("critical", "maxed")
+    assert pressed.gpus == [
+        schemas.GpuStatus(index=0, utilization_percent=None, vram_used_bytes=None, vram_others_percent=None)
+    ]
+    assert answer.recommended_action.startswith("host-1: Memory")
+
+
+def test_no_machine_is_no_ok(client: TestClient, machines: Machines) -> None:
+    machines.loads = []
+    assert client.get("/system-status").json()["recommended_action"] != "OK"
+
+
+def test_optimizing_clears_caches_and_says_what_it_leaves(client: TestClient, machines: Machines) -> None:
+    voice = {"data": {"id": "sea", "text": "the sea"}, "files": {"audio": recording()}}
+    assert client.post("/v1/references/add", **voice).status_code == 200
+    answer = schemas.Optimization.model_validate(client.post("/optimize-for-hardware").json())
+    before, after = answer.before.knobs, answer.after.knobs
+    assert (before.reference_cache_entries, before.prefix_cache_positions) == (1, 700)
+    assert (after.reference_cache_entries, after.prefix_cache_positions) == (0, 0)
+    assert after.reference_cache_capacity == before.reference_cache_capacity
+    assert after.segments_ahead == before.segments_ahead
+    assert any("threads" in line for line in answer.not_changed)
+    assert any("not critical" in line for line in answer.not_changed)
+
+
+def test_optimizing_under_pressure_halves(client: TestClient, machines: Machines, stages: FakeStages) -> None:
+    machines.loads = [dataclasses.replace(CALM, ram=90.0), dataclasses.replace(CALM, cpu=95.0)]
+    answer = schemas.Optimization.model_validate(client.post("/optimize-for-hardware").json())
+    before, after = answer.before.knobs, answer.after.knobs
+    assert after.reference_cache_capacity == before.reference_cache_capacity // 2
+    assert after.prefix_cache_capacity == before.prefix_cache_capacity // 2
+    assert (after.segment_chars, after.segments_ahead) == (150, before.segments_ahead // 2)
+    words = "word " * 100
+    assert client.post("/v1/tts", json={"text": words, "chunk_length": 300}).status_code == 200
+    assert max(len(prompt.text) for prompt in stages.prompts) <= 150
+    for _ in range(6):
+        answer = schemas.Optimization.model_validate(client.post("/optimize-for-hardware").json())
+    floor = answer.after.knobs
+    assert (floor.reference_cache_capacity, floor.segment_chars, floor.segments_ahead) == (1, 100, 1)
+
+
+def test_emotions_and_languages(client: TestClient) -> None:
+    emotions = schemas.Emotions.model_validate(client.get("/emotions").json())
+    assert "excited" in emotions.emotions and "whispering" in emotions.tones and "laughing" in emotions.special
+    assert "reference" in emotions.note
+    languages = schemas.Languages.model_validate(client.get("/languages").json()).languages
+    assert " ".join(each.code for each in languages) == "en zh ja ko fr de es pl ru it pt ar hi tr"
+    assert {each.code for each in languages if not each.normalized} == {"zh", "hi"}
+
+
+def test_only_probes_and_scrapes_need_no_key(client: TestClient) -> None:
+    del client.headers["authorization"]
+    for path in ("/system-status", "/emotions", "/languages"):
+        assert client.get(path).status_code == 401
+    assert client.post("/optimize-for-hardware").status_code == 401
+    assert client.get("/health").status_code == 200
+    answer = client.get("/metrics")
+    assert (answer.status_code, "Ray" in answer.text) == (503, True)
+
+
+def test_health_follows_its_schema(client: TestClient) -> None:
+    health = schemas.Health.model_validate(client.get("/health").json())
+    assert health.status == "ok" and health.engine["slots"] == 4

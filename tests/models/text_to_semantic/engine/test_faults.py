@@ -184,8 +184,8 @@ def test_an_engine_that_only_fails_says_so_and_takes_nothing_more(make_engine, e
 
 LEAVES = """
 import sys, threading
-from models.checkpoint import Checkpoint
-from models.text_to_semantic.engine import Engine
+from models.checkpoint.reader import Checkpoint
+from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder

@@ -15,7 +15,6 @@ from deployments.synthesis.encode_cache import EncodeCache
 from deployments.synthesis.segments import Limits, header_text, prompts, segment
 from deployments.synthesis.speaking import STARTED_WITHIN, Stages, speak
 from deployments.synthesis.voices import Voice, VoiceLibrary, check_id
-from models.text import text as texts
 from models.types import (
     Busy,
     EncodedReference,
@@ -194,7 +193,7 @@ class Pipeline:
         if len(reference.text) > self.limits.text_chars:
             raise TooLarge(f"A reference's text has {len(reference.text)} characters, over {self.limits.text_chars}.")
         encoded = await self.encoded.get(reference.key, lambda: self.stages.encode(reference.audio))
-        return EncodedReference(encoded.codes, texts.defuse(reference.text), encoded.notes)
+        return EncodedReference(encoded.codes, reference.text, encoded.notes)
 
     async def _voice(self, voice_id: str, watch: RequestWatch) -> EncodedReference:
         """A registered voice's codes: stored ones, else encoded now and stored for good."""
@@ -206,7 +205,7 @@ class Pipeline:
 
         voice, codes = await asyncio.to_thread(stored)
         if codes is not None:
-            return EncodedReference(codes, texts.defuse(voice.text))
+            return EncodedReference(codes, voice.text)
         with watch.encoding():
             encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
         await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)

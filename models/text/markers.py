@@ -1,8 +1,8 @@
-"""What OpenAudio S1 documents besides plain words: emotion, tone and special markers, and the phoneme tags."""
+"""Markers that OpenAudio S1 documents besides plain words: emotions, tones, sounds, and the phoneme tags."""
 
 from __future__ import annotations
 
-import re
+from models.text.rules import TextRules
 
 _EMOTIONS = """
     angry sad excited surprised satisfied delighted scared worried upset nervous frustrated depressed empathetic
@@ -27,13 +27,13 @@ SPECIAL = (
 )
 
 PHONEME_START, PHONEME_END = "<|phoneme_start|>", "<|phoneme_end|>"
-PHONEME_TAG = re.compile(f"{re.escape(PHONEME_START)}|{re.escape(PHONEME_END)}")
+_START, _END = (tag.replace("|", r"\|") for tag in (PHONEME_START, PHONEME_END))
 
-SILENT_MARKER = re.compile(rf"\((?:{'|'.join((*EMOTIONS, *TONES))})\)", re.IGNORECASE)
-MARKER = re.compile(rf"\((?:{'|'.join((*EMOTIONS, *TONES, *SPECIAL))})\)", re.IGNORECASE)
-
-# Pieces of text to pass on whole. A phoneme span without an end, or an endless one, is only its tags.
-PROTECTED = re.compile(
-    f"{re.escape(PHONEME_START)}.{{0,200}}?{re.escape(PHONEME_END)}|{PHONEME_TAG.pattern}|{MARKER.pattern}",
-    re.IGNORECASE | re.DOTALL,
+S1 = TextRules(
+    mood=rf"\((?:{'|'.join((*EMOTIONS, *TONES))})\)",
+    sound=rf"\((?:{'|'.join(SPECIAL)})\)",
+    span=f"{_START}.{{0,200}}?{_END}",  # one without an end, or an endless one, is only its tags
+    tag=f"{_START}|{_END}",
 )
+
+SILENT_MARKER, MARKER, PHONEME_TAG, PROTECTED = S1.moods, S1.markers, S1.tags, S1.protected

@@ -10,6 +10,7 @@ from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START_TOKEN, FishTokenizer
 from torch import Tensor
 
+from models.text.text import defuse
 from models.text_to_semantic.network.network import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
@@ -57,8 +58,10 @@ class PromptEncoder:
         return values
 
     def _text(self, text: str) -> TextPart:
-        # Upstream would encode every special token it finds in a text; only phoneme tags may come from outside.
-        return TextPart(tokens=self._tokenizer.encode(text, allowed_special=_ALLOWED))
+        # Every text of a prompt passes here, segments and transcripts alike. Upstream would encode every special token
+        # it finds in it; only phoneme tags may come from outside. A speaker tag is plain text to the tokenizer, but the
+        # model takes it for a turn: defused like the special tokens.
+        return TextPart(tokens=self._tokenizer.encode(defuse(text), allowed_special=_ALLOWED))
 
     def _codes(self, reference: EncodedReference) -> VQPart:
         return VQPart(codes=torch.from_numpy(reference.codes.astype("int32")))

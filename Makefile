@@ -58,6 +58,8 @@ bench: install
 lint: install
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	@test ! -e .clang-format || $(VENV)/bin/clang-format --dry-run -Werror $$(find models tests -name '*.h' -o -name '*.cpp')
 
 lock:
 	uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml --group dev \

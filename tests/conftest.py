@@ -33,3 +33,9 @@ def ray_address() -> Iterator[str]:
 def graph(ray_address: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of the real graph on a tiny checkpoint."""
     return run(ray_address, "graph", tiny, tmp_path_factory.mktemp("voices"))
+
+
+@pytest.fixture(scope="session")
+def server(graph: str) -> str:
+    """The address of the real graph: what works for these clients works for people's."""
+    return graph

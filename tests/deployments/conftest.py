@@ -18,9 +18,3 @@ def stages() -> FakeStages:
 def client(stages: FakeStages, tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(make_app(stages, str(tmp_path / "voices"))) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def server(graph: str) -> str:
-    """The address of the real graph."""
-    return graph

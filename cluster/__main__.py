@@ -14,7 +14,7 @@ from rich.table import Table
 from cluster.machine.hardware import detect
 from cluster.machine.profile import HardwareProfile, ProfileError
 from cluster.planning import pools
-from cluster.planning.planner import Plan, PlanError, PlanOptions
+from cluster.planning.plan import Plan, PlanError, PlanOptions
 from cluster.planning.tiers import TierError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)

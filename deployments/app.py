@@ -15,9 +15,10 @@ from ray.serve.schema import LoggingConfig
 from cluster import nodes
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import pools
-from cluster.planning.footprints import ENCODER_TENSORS
-from cluster.planning.planner import Footprints, PlanError, PlanOptions, StagePlan
+from cluster.planning.footprints import ENCODER_TENSORS, Footprints
+from cluster.planning.plan import PlanError, PlanOptions, StagePlan
 from cluster.planning.pools import Pools
+from cluster.planning.stages import DECODER, ENCODER, LM
 from cluster.planning.tiers import TierError
 from deployments import settings as settings_file
 from deployments.ingress.replica import Ingress
@@ -86,7 +87,7 @@ def graph(
     """The reference-encoder and each pool's other two stages, each with what the plan gives it, and the ingress, spread
     over the machines that compute: losing a head that does not must take no entrance along."""
     path = str(checkpoint.path)
-    encoder, codec = planned.first.stages["reference_encoder"], checkpoint.codec_config
+    encoder, codec = planned.first.stages[ENCODER], checkpoint.codec_config
     reference_encoder = _stage(
         ReferenceEncoder,
         "ReferenceEncoder",
@@ -98,13 +99,13 @@ def graph(
     ).bind(path, encoder, planned.first.tier)
     speaking = {}
     for pool, plan in planned.plans.items():
-        lm, decoder = plan.stages["text_to_semantic"], plan.stages["vq_decoder"]
+        lm, decoder = plan.stages[LM], plan.stages[DECODER]
         streams = max(lm.slots * lm.max_replicas, decoder.slots)
         # Acknowledgements come beside the streams; streams beyond the slots and as many waiting reach the engine, which
         # refuses them: in a queue of Serve's they would wait, and no other pool could take them.
         text_to_semantic = _stage(
             TextToSemantic,
-            deployment_name("text_to_semantic", pool, planned),
+            deployment_name(LM, pool, planned),
             lm,
             settings,
             ongoing=4 * lm.slots,
@@ -113,7 +114,7 @@ def graph(
         ).bind(path, plan, planned.claimants, settings.csv_folder)
         vq_decoder = _stage(
             VQDecoder,
-            deployment_name("vq_decoder", pool, planned),
+            deployment_name(DECODER, pool, planned),
             decoder,
             settings,
             ongoing=4 * streams,

@@ -6,11 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
 from checkpoints.build import build_tiny
 from tests.graph.server import local_ray, run
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # other work may hold a test up
+hypothesis.settings.load_profile("shared machine")
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/.../network/fused.py

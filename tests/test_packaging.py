@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ray.serve.schema import ServeDeploySchema
 
-from cluster.planning.planner import StagePlan
+from cluster.planning.plan import StagePlan
 from deployments.settings import LimitSettings, Settings, read, read_limits
 from models.types import SettingsError
 from tests.paths import ROOT

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from cluster.machine.probe import cpu_list
-from cluster.planning.shares import Kind
+
+CoreKind = Literal["all", "performance", "efficiency"]
 
 PERFORMANCE = Path("/sys/devices/cpu_core/cpus")  # there on Linux with a hybrid Intel CPU only
 
 
-def choose(kind: Kind, usable: frozenset[int], performance: frozenset[int]) -> frozenset[int]:
+def choose(kind: CoreKind, usable: frozenset[int], performance: frozenset[int]) -> frozenset[int]:
     """Logical CPUs for a process that may run on `usable`; all of them where the machine has one kind of core."""
     fast = usable & performance
     wanted = {"all": usable, "performance": fast, "efficiency": usable - fast}[kind]
@@ -25,7 +27,7 @@ def usable() -> frozenset[int]:
     return frozenset(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1))
 
 
-def keep_to(kind: Kind, listing: Path = PERFORMANCE) -> None:
+def keep_to(kind: CoreKind, listing: Path = PERFORMANCE) -> None:
     """Bind every thread of this process, and so those that they start. Does nothing where the system has no such call
     or tells of no kinds of cores."""
     if not hasattr(os, "sched_setaffinity") or not listing.exists():

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from cluster.machine.profile import HardwareProfile
+from cluster.planning.plan import StagePlan
 from cluster.planning.shares import usable_cores
-from cluster.planning.sizing import LM, Choice
+from cluster.planning.sizing import Choice
+from cluster.planning.stages import LM
 from cluster.planning.tiers import Tier
-
-if TYPE_CHECKING:
-    from cluster.planning.planner import StagePlan
 
 PRECISION = {
     ("cuda", "bf16"): "compute capability 8.0 or above",

@@ -10,6 +10,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from cluster.planning.stages import DECODER, ENCODER, LM
+
 GB = 1e9
 # Of int16 only most weights are, and where the kernels cannot be compiled, none.
 BYTES = {"fp32": 4, "bf16x3": 4, "int16": 4, "bf16": 2, "fp16": 2}
@@ -20,7 +22,7 @@ ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to
 # operations: the starter (1.3 M) encodes 3 s in 77 ms with one thread and 229 with two, and decodes half a second in 23
 # and 66; S1-mini's halves (some 200 M) gain from each.
 WORTH_THREADS = 10_000_000
-CPU_COPIES = {"vq_decoder": 2.0}  # of the weights: oneDNN keeps them in layouts of its own too
+CPU_COPIES = {DECODER: 2.0}  # of the weights: oneDNN keeps them in layouts of its own too
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,11 @@ class Footprints:
         `streams`: that may be open in a decoder."""
         width = BYTES[precision]
         copies = CPU_COPIES.get(stage, 1.0) if device == "cpu" else 1.0
-        if stage == "text_to_semantic":
+        if stage == LM:
             linear = self.text_to_semantic_params - self.embedding_params
             weights = self.embedding_params * width + linear * QUANTIZED.get(quantization, width)
             working = self.kv_values_per_token * (slots * self.slot_tokens + voices * self.prefix_tokens)
-        elif stage == "reference_encoder":
+        elif stage == ENCODER:
             weights = self.codec_encoder_params * width * copies
             working = slots * self.encoder_values_per_slot
         else:
@@ -87,7 +89,7 @@ class Footprints:
 
     def worth_threads(self, stage: str) -> bool:
         """Whether several threads make a stage faster on a CPU."""
-        params = {"reference_encoder": self.codec_encoder_params, "vq_decoder": self.codec_decoder_params}
+        params = {ENCODER: self.codec_encoder_params, DECODER: self.codec_decoder_params}
         return params.get(stage, math.inf) >= WORTH_THREADS
 
     def host_gb(self, device: str, stage_gb: float) -> float:

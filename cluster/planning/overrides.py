@@ -5,24 +5,20 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.machine.profile import HardwareProfile
-from cluster.planning.footprints import Footprints
-from cluster.planning.tiers import DEVICES, STAGES, Device, Precision, Quantization, load
+from cluster.planning.plan import PlanError, PlanOptions
+from cluster.planning.stages import LM, STAGES
+from cluster.planning.tiers import DEVICES, Device, Precision, Quantization, load
 
 NATIVE = {"bf16x3": "AMX", "int16": "AVX2 and without AVX-512"}  # of the codec: CPUs that have kernels for it
 Count = Annotated[int, Field(ge=1)]
 Replicas = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3", "int16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
-
-
-class PlanError(ValueError):
-    """What was asked for cannot run on these machines; the message says what to change."""
 
 
 class StageOverride(BaseModel):
@@ -42,17 +38,6 @@ class StageOverride(BaseModel):
     min_replicas: Replicas | None = None
     initial_replicas: Replicas | None = None
     max_replicas: Count | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`;
-    `tier` names the row of tiers.yaml to follow, whatever it matches."""
-
-    device: str = "auto"
-    footprints: Footprints = field(default_factory=Footprints)
-    stages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-    tier: str = "auto"
 
 
 def read(options: PlanOptions) -> dict[str, StageOverride]:
@@ -87,9 +72,9 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
     ):
         if smaller is not None and larger is not None and smaller > larger:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
-    if (quantization := wanted.quantization or "none") != "none" and stage != "text_to_semantic":
+    if (quantization := wanted.quantization or "none") != "none" and stage != LM:
         raise PlanError(f"{stage}: {quantization} exists for text_to_semantic only: set quantization to none")
-    if wanted.compile and stage != "text_to_semantic":
+    if wanted.compile and stage != LM:
         raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted
 
@@ -138,7 +123,7 @@ def check_possible(stage: str, wanted: StageOverride, device: str, machines: lis
     precision = wanted.precision
     if precision is None:
         return
-    can = [name for name in CAN_HOLD[device] if name not in NATIVE or stage != "text_to_semantic"]
+    can = [name for name in CAN_HOLD[device] if name not in NATIVE or stage != LM]
     if precision not in can:
         raise PlanError(f"{stage}: {precision} does not run on {device}: choose {' or '.join(can)}, or another device")
     if precision in NATIVE and not all(can_hold(device, precision, m) for m in machines):

@@ -10,63 +10,11 @@ from dataclasses import dataclass
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import explain, overrides, shares
 from cluster.planning.footprints import Footprints
-from cluster.planning.overrides import PlanError, PlanOptions, StageOverride, check_num_gpus, check_possible, has_device
-from cluster.planning.shares import Kind, Need, Share
-from cluster.planning.sizing import DECODER, ENCODER, LM, Choice, Sizer, Sizing, feeds, usable_gb
-from cluster.planning.tiers import STAGES
-
-__all__ = ["STAGES", "Footprints", "Plan", "PlanError", "PlanOptions", "StagePlan", "make"]
-
-
-@dataclass(frozen=True, slots=True)
-class StagePlan:
-    """How one stage runs. `slots`: batch width. `num_cpus`, `num_gpus`: the scheduler's request of one replica, for
-    placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
-    thread for requests of up to one CPU), on `cores` where a machine has two kinds. `memory_gb`: one replica, in VRAM
-    on cuda and RAM else. `avoid_nodes`: node ids where the scheduler could place the stage but which it is not sized
-    for. `per_node`: replicas that the scheduler may place on one node."""
-
-    device: str
-    precision: str
-    quantization: str
-    compile: bool
-    threads: int
-    slots: int
-    num_cpus: float
-    num_gpus: float
-    memory_gb: float
-    min_replicas: int
-    initial_replicas: int
-    max_replicas: int
-    per_node: int
-    cores: Kind = "all"
-    avoid_nodes: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters (`text_limit_hot`: while a
-    machine is hot, None for no other limit), blocks in frames, `expected_memory_gb` of one replica of each stage,
-    `expected_rtf` of one stream. `spare`: the machines hold every replica to start twice, so that a redeployment can
-    start the new ones before it stops the old."""
-
-    tier: str
-    text_limit: int
-    text_limit_hot: int | None
-    chunk_length: int
-    first_block: int
-    block: int
-    reference_cache: int
-    prefix_cache_voices: int
-    expected_rtf: float
-    expected_memory_gb: float
-    spare: bool
-    stages: dict[str, StagePlan]
-    reasons: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, object]:
-        return dataclasses.asdict(self)
+from cluster.planning.overrides import StageOverride, check_num_gpus, check_possible, has_device
+from cluster.planning.plan import Plan, PlanError, PlanOptions, StagePlan
+from cluster.planning.shares import Need, Share
+from cluster.planning.sizing import Choice, Sizer, Sizing, feeds, usable_gb
+from cluster.planning.stages import DECODER, ENCODER, LM, STAGES
 
 
 @dataclass(slots=True)
@@ -227,7 +175,7 @@ def _stages(
             initial_replicas=replicas[1],
             max_replicas=replicas[2],
             per_node=max(1, min(replicas[2], max(held.values()))),
-            cores=shares.kind_of_cores(stage == LM, given[stage].threads, draft.choice.device, draft.hosts),
+            cores=shares.kind_of_cores(stage, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
         )
         reasons = explain.stage(stage, plan, draft.reasons, why, draft.hosts, asked.model_dump(exclude_none=True))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from cluster.machine.profile import HardwareProfile
 from cluster.planning.footprints import GB, Footprints
-from cluster.planning.overrides import PlanError, PlanOptions, has_device
-from cluster.planning.planner import Plan, StagePlan, make
-from cluster.planning.sizing import DECODER, ENCODER, LM
+from cluster.planning.overrides import has_device
+from cluster.planning.plan import Plan, PlanError, PlanOptions, StagePlan
+from cluster.planning.planner import make
+from cluster.planning.stages import DECODER, ENCODER, LM
 
 ASLEEP = {"min_replicas": 0, "initial_replicas": 0}
 SHARED = {"num_cpus": 0.01, "memory_gb": 0.01}  # the encoder of further pools, which is the first pool's

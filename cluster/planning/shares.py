@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from cluster.machine.affinity import CoreKind
 from cluster.machine.profile import HardwareProfile
+from cluster.planning.stages import DECODER, ENCODER, LM
 from cluster.planning.tiers import PerStage
 
 EPSILON = 1e-6
 LM_ON_GPU = 0.6  # of a GPU, where memory does not ask for more: over a half, so that two never share one
 CODEC_ON_GPU = 0.1  # at least, so that a GPU's codec replicas stay few
-
-Kind = Literal["all", "performance", "efficiency"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def shares(machine: HardwareProfile, devices: Mapping[str, str], feeds: int, mos
     """
     cores, fast = usable_cores(machine)
     cpus = machine.cpus
-    if devices["text_to_semantic"] == "cpu":
+    if devices[LM] == "cpu":
         lm, decoder, encoder = _three(cores, fast, cpus, most)
     else:
         feed = min(1.0, cpus / (feeds + 2))
@@ -53,7 +52,7 @@ def shares(machine: HardwareProfile, devices: Mapping[str, str], feeds: int, mos
         spare = max(1, min(cores, int(cores * rest / cpus)))
         lm = Share(1, feed)
         decoder, encoder = _two(spare, rest, most)
-    given = {"text_to_semantic": lm, "vq_decoder": decoder, "reference_encoder": encoder}
+    given = {LM: lm, DECODER: decoder, ENCODER: encoder}
     return {
         stage: Share(1, round_down(min(1.0, s.num_cpus))) if devices[stage] != "cpu" else Share(s.threads, s.num_cpus)
         for stage, s in ((stage, Share(s.threads, round_down(s.num_cpus))) for stage, s in given.items())
@@ -94,14 +93,14 @@ def divided(share: Share, replicas: Mapping[HardwareProfile, int]) -> Share:
     return Share(max(1, min([share.threads, *threads])), share.num_cpus)
 
 
-def kind_of_cores(generates: bool, threads: int, device: str, hosts: Sequence[HardwareProfile]) -> Kind:
+def kind_of_cores(stage: str, threads: int, device: str, hosts: Sequence[HardwareProfile]) -> CoreKind:
     """Which cores a CPU stage keeps to on hybrid machines. A step of text-to-semantic waits for its slowest thread, so
     it takes the performance cores; the codec leaves them to it where the efficiency cores are enough."""
     slow = [m.cpu.physical_cores - m.cpu.performance_cores for m in hosts if m.os in ("linux", "wsl2")]
     hybrid = [count for count in slow if count]
     if device != "cpu" or not hybrid:
         return "all"
-    if generates:
+    if stage == LM:
         fast = min(m.cpu.performance_cores for m in hosts)
         return "performance" if threads <= fast else "all"
     return "efficiency" if threads <= min(hybrid) else "all"

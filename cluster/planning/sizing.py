@@ -10,10 +10,11 @@ from cluster.machine import memory
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import shares
 from cluster.planning.footprints import GB, Footprints
-from cluster.planning.overrides import PlanError, StageOverride, can_hold, can_quantize, has_device
+from cluster.planning.overrides import StageOverride, can_hold, can_quantize, has_device
+from cluster.planning.plan import PlanError
+from cluster.planning.stages import DECODER, ENCODER, LM
 from cluster.planning.tiers import Tier, matching
 
-LM, ENCODER, DECODER = "text_to_semantic", "reference_encoder", "vq_decoder"
 FEW_SLOTS = 4  # fewer are taken only where nothing else fits
 CPU_CODEC_BATCH = 8
 

@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from cluster.machine.profile import HardwareProfile, InstructionSet, Vendor
 from cluster.planning.footprints import GB
+from cluster.planning.stages import Stage
 
-Stage = Literal["reference_encoder", "text_to_semantic", "vq_decoder"]
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16x3", "int16", "bf16", "fp16"]
 Quantization = Literal["none", "int8", "int4"]
 Family = Literal["base", "pro", "max", "ultra"]
-STAGES: tuple[Stage, ...] = ("reference_encoder", "text_to_semantic", "vq_decoder")
 DEVICES: tuple[Device, ...] = ("cpu", "cuda", "mps")
 Positive = Annotated[int, Field(ge=1)]
 

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from cluster.machine.monitor import Monitor
 from cluster.planning.pools import Pools, device_of
+from cluster.planning.stages import LM
 from deployments.ingress.asgi import create_app
 from deployments.ingress.pool_router import LOOK_EVERY, PoolRouter
 from deployments.monitoring.logs import log_through_serve
@@ -93,7 +94,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> Starlette:
         settings, plan = self._settings, self._pools.first
-        lm = plan.stages["text_to_semantic"]
+        lm = plan.stages[LM]
         info = ServerInfo(
             version=version("shoal"),
             checkpoint=settings.checkpoint_path.name,

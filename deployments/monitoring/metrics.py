@@ -9,6 +9,7 @@ from __future__ import annotations
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 from cluster.machine.monitor import Load
+from cluster.planning.stages import DECODER, ENCODER, LM
 from deployments.monitoring.stats import RequestStats, StageLoad
 
 SECONDS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0]
@@ -49,7 +50,7 @@ class RequestMetrics:
         if stats.ttfa_seconds is not None:
             self._ttfa.observe(stats.ttfa_seconds, labels)
         if stats.encode_seconds is not None:
-            self._stage.observe(stats.encode_seconds, {"stage": "reference_encoder", **labels, "device": ""})
+            self._stage.observe(stats.encode_seconds, {"stage": ENCODER, **labels, "device": ""})
         if stats.audio_seconds and stats.wall_seconds:
             self._audio.inc(stats.audio_seconds, labels)
             self._wall.inc(stats.wall_seconds, labels)
@@ -58,8 +59,8 @@ class RequestMetrics:
         if stats.underrun_seconds is not None:
             self._underrun.observe(stats.underrun_seconds, labels)
         for segment in stats.ended:
-            finished, lm = segment.generated.finished, {"stage": "text_to_semantic", **labels}
-            decoder = {"stage": "vq_decoder", **labels, "device": segment.device}
+            finished, lm = segment.generated.finished, {"stage": LM, **labels}
+            decoder = {"stage": DECODER, **labels, "device": segment.device}
             if finished.frames:
                 self._frames.inc(finished.frames, labels)
             self._queue.observe(finished.queue_seconds, lm)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from cluster.planning.planner import StagePlan
+from cluster.planning.plan import StagePlan
+from cluster.planning.stages import ENCODER
 from deployments.monitoring.stats import MachineLoad, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
@@ -29,7 +30,7 @@ class ReferenceEncoder:
         self._limits = replace(usual, max_seconds=min(usual.max_seconds, source.longest_reference))
         self._encode = Batcher("the encoder", lambda waveforms: self._network.encode(waveforms), plan.slots)
         self._network = self._encode.load(lambda: _load(source, plan))
-        self._telemetry = Telemetry("reference_encoder", plan.device, tier, None, self._load)
+        self._telemetry = Telemetry(ENCODER, plan.device, tier, None, self._load)
 
     async def encode(self, recording: bytes, codec_key: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Codes (num_codebooks, frames) int16 of the codec that the caller names, and notes for it. Raises NotAudio,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from cluster.machine import affinity
-from cluster.planning.planner import StagePlan
+from cluster.planning.plan import StagePlan
 from deployments.monitoring.logs import log_through_serve
 from models.types import OtherCodec
 

@@ -10,13 +10,14 @@ from ray import serve
 from ray.serve.schema import DeploymentStatusOverview
 
 from cluster.planning.pools import Pools
+from cluster.planning.stages import DECODER, ENCODER, LM
 from deployments.monitoring.shared_answer import SharedAnswer
 
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
 ANSWER_WITHIN = 2.0  # seconds; after that what was last known holds, as it does while the head of a cluster is away
 
 # What the model repository calls a model, and what Ray calls its deployment.
-DEPLOYMENTS = {"reference_encoder": "ReferenceEncoder", "text_to_semantic": "TextToSemantic", "vq_decoder": "VQDecoder"}
+DEPLOYMENTS = {ENCODER: "ReferenceEncoder", LM: "TextToSemantic", DECODER: "VQDecoder"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class GraphStatus:
 
     def _pool(self, pool: str) -> PoolStatus:
         stages = self._plans.plans[pool].stages
-        speaking = [model for model in ("text_to_semantic", "vq_decoder") if model in stages]
+        speaking = [model for model in (LM, DECODER) if model in stages]
         replicas = {model: self._running(model, pool) for model in speaking}
         if all(replicas.values()):
             return PoolStatus("running", replicas)

@@ -10,7 +10,8 @@ import numpy as np
 from ray import serve
 
 from cluster.machine import memory
-from cluster.planning.planner import Plan
+from cluster.planning.plan import Plan
+from cluster.planning.stages import LM
 from deployments.monitoring.stats import Generated, MachineLoad, Origin, StageLoad, Use
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.replica import check_codec, prepare
@@ -31,7 +32,7 @@ LEAD_SECONDS = 60.0
 def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 1) -> tuple[PromptEncoder, Engine]:
     """The engine that a plan asks for, warmed up; `lead` is in frames, `replicas` share the machine's memory. Raises
     CheckpointError."""
-    stage = plan.stages["text_to_semantic"]
+    stage = plan.stages[LM]
     return load_engine(
         checkpoint,
         device=stage.device,
@@ -51,7 +52,7 @@ class TextToSemantic:
 
     def __init__(self, checkpoint: str, plan: Plan, replicas: int, csv: Path | None) -> None:
         """`replicas` like this one may run on a machine, in all pools."""
-        stage = plan.stages["text_to_semantic"]
+        stage = plan.stages[LM]
         prepare(stage)
         source = Checkpoint(checkpoint)
         lead = int(LEAD_SECONDS * source.codec_config.frame_rate)
@@ -63,7 +64,7 @@ class TextToSemantic:
         self._origin = Origin(replica, plan.tier, stage.device, stage.precision, engine.quantization, engine.compiled)
         # A GPU's work comes in bursts; without one, nobody reads more than the gauges of every second.
         interval = 0.1 if stage.device == "cuda" else 1.0
-        self._telemetry = Telemetry("text_to_semantic", stage.device, plan.tier, csv, self._load, interval)
+        self._telemetry = Telemetry(LM, stage.device, plan.tier, csv, self._load, interval)
 
     async def generate(
         self, stream_id: str, prompt: Prompt, codec_key: str

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from ray.serve.handle import DeploymentHandle
 
-from cluster.planning.planner import Plan
+from cluster.planning.plan import Plan
+from cluster.planning.stages import DECODER
 from deployments.monitoring.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
@@ -29,7 +30,7 @@ class VQDecoder:
     def __init__(
         self, checkpoint: str, plan: Plan, streams: int, text_to_semantic: DeploymentHandle, csv: Path | None
     ) -> None:
-        stage = plan.stages["vq_decoder"]
+        stage = plan.stages[DECODER]
         prepare(stage)
         self._decode = Batcher("the decoder", self._decode_batch, stage.slots)
         source = Checkpoint(checkpoint)
@@ -37,7 +38,7 @@ class VQDecoder:
         self._network = self._decode.load(lambda: _load(source, plan, streams))
         self._generate = text_to_semantic.options(stream=True, _by_reference=False).generate
         self._device, self._streams, self._open = stage.device, streams, 0
-        self._telemetry = Telemetry("vq_decoder", stage.device, plan.tier, csv, self._load)
+        self._telemetry = Telemetry(DECODER, stage.device, plan.tier, csv, self._load)
 
     async def stream(
         self, stream_id: str, prompt: Prompt, codec_key: str
@@ -93,7 +94,7 @@ class VQDecoder:
 
 def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
     """A network that has decoded every shape of batch that it will meet."""
-    stage = plan.stages["vq_decoder"]
+    stage = plan.stages[DECODER]
     tensors = source.codec_tensors("decoder")
     network = Network(source.codec_config, tensors, stage.device, stage.precision, streams)
     release(tensors)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cluster.planning.stages import DECODER, ENCODER
 from models.checkpoint.configs import CodecConfig
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
@@ -43,7 +44,7 @@ def encode(bench: Bench) -> list[Figure]:
 
 def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """The decoder as planned: first blocks of new streams, then 25-frame blocks of one stream."""
-    stage = plan(threads, device).stages["vq_decoder"]
+    stage = plan(threads, device).stages[DECODER]
     source = Checkpoint(checkpoint)
     config = source.codec_config
     decoder = VQDecoder(config, source.codec_tensors("decoder"), device, stage.precision, max_streams=2)
@@ -62,7 +63,7 @@ def streaming(checkpoint: str, threads: int, repeats: int, device: str = "cpu") 
 
 def encoding(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -> dict[str, Any]:
     """The encoder as planned, and in fp32 and bf16."""
-    stage = plan(threads, device).stages["reference_encoder"]
+    stage = plan(threads, device).stages[ENCODER]
     source = Checkpoint(checkpoint)
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     sound = _sound(config)

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from cluster.planning.planner import Plan
+from cluster.planning.plan import Plan
+from cluster.planning.stages import DECODER, LM
 from deployments.stages.batcher import Batcher
 from deployments.stages.text_to_semantic import load_planned
 from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
@@ -22,7 +23,7 @@ class LocalStages:
     """Implements `deployments.synthesis.speaking.Stages` for voices whose codes are stored: there is no encoder."""
 
     def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
-        lm, decoder, config = plan.stages["text_to_semantic"], plan.stages["vq_decoder"], checkpoint.codec_config
+        lm, decoder, config = plan.stages[LM], plan.stages[DECODER], checkpoint.codec_config
         self.sample_rate, self.frame_rate, self.codec_key = config.sample_rate, config.frame_rate, checkpoint.codec_key
         never_pauses = 1 << 30
         self._encoder, self._engine = load_planned(checkpoint, plan, never_pauses)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 
 from cluster.machine.hardware import detect
-from cluster.planning.planner import STAGES, Plan, PlanOptions, make
+from cluster.planning.plan import Plan, PlanOptions
+from cluster.planning.planner import make
+from cluster.planning.stages import STAGES
 
 
 @cache

@@ -17,7 +17,7 @@ import httpx
 import psutil
 from ray import serve
 
-from cluster.planning.planner import STAGES
+from cluster.planning.stages import STAGES
 from deployments.app import build
 from deployments.settings import ENVIRONMENT
 from deployments.synthesis.pipeline import Pipeline, Pool

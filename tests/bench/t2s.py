@@ -17,6 +17,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from cluster.planning.stages import LM
 from models.checkpoint.configs import LanguageModelConfig
 from models.runtime.precision import DTYPES
 from models.text_to_semantic.engine.engine import Engine
@@ -192,7 +193,7 @@ def network_of(
     from models.text_to_semantic.load import make_network
     from tests.bench.machine import plan
 
-    stage = plan(threads).stages["text_to_semantic"]
+    stage = plan(threads).stages[LM]
     options = {"device": stage.device, "dtype": DTYPES[stage.precision]}
     quantization = quantization or stage.quantization
     return make_network(config, tensors, ids, slots=slots, threads=threads, quantization=quantization, **options)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from cluster.machine.profile import HardwareProfile
 from cluster.planning.footprints import Footprints
-from cluster.planning.planner import PlanOptions
+from cluster.planning.plan import PlanOptions
 from tests.paths import PROFILES
 
-LM, ENCODER, DECODER = "text_to_semantic", "reference_encoder", "vq_decoder"
 NAMES = sorted(path.stem for path in PROFILES.iterdir())
 SMALL = Footprints(20_000_000, 5_000_000, 10_000_000, 10_000_000, 4096, encoder_values_per_slot=1_000_000)
 

@@ -13,7 +13,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 from cluster import nodes  # noqa: E402
 from cluster.machine.hardware import detect  # noqa: E402
-from cluster.planning.planner import PlanOptions, make  # noqa: E402
+from cluster.planning.plan import PlanOptions  # noqa: E402
+from cluster.planning.planner import make  # noqa: E402
+from cluster.planning.stages import LM  # noqa: E402
 
 
 def test_without_ray() -> None:
@@ -46,7 +48,7 @@ def check(found: list) -> None:
 def test_from_a_driver(local_ray: None) -> None:
     found = nodes.profiles()
     check(found)
-    assert make(found, PlanOptions(device="cpu")).stages["text_to_semantic"].num_cpus <= found[0].cpus
+    assert make(found, PlanOptions(device="cpu")).stages[LM].num_cpus <= found[0].cpus
 
 
 def test_from_a_task_and_from_an_actor_that_hold_all_cpus(local_ray: None) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from cluster.planning.tiers import STAGES
+from cluster.planning.stages import STAGES
 from tests.graph.server import eventually, free_port
 from tests.paths import ROOT
 

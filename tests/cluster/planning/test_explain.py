@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from cluster.__main__ import app
 from cluster.planning import pools
-from cluster.planning.planner import PlanError
+from cluster.planning.plan import PlanError
 from tests.cluster.machines import NAMES, PROFILES, machines
 
 

@@ -8,8 +8,10 @@ import json
 import pytest
 
 from cluster.planning.footprints import Footprints
-from cluster.planning.planner import Plan, PlanError, PlanOptions, make
-from tests.cluster.machines import DECODER, ENCODER, LM, SMALL, machine, machines, override
+from cluster.planning.plan import Plan, PlanError, PlanOptions
+from cluster.planning.planner import make
+from cluster.planning.stages import DECODER, ENCODER, LM
+from tests.cluster.machines import SMALL, machine, machines, override
 
 
 def devices(plan: Plan) -> set[str]:
@@ -157,7 +159,7 @@ def test_fewer_cpus_asked_for_hold_more_decoders() -> None:
 
 @pytest.mark.parametrize(("name", "precision"), [("server-amx", "bf16x3"), ("server-epyc", "fp32"), ("h100", "fp32")])
 def test_recordings_are_encoded_in_bf16x3_where_tiles_make_it_fast(name: str, precision: str) -> None:
-    encoder = make(machines(name)).stages["reference_encoder"]
+    encoder = make(machines(name)).stages[ENCODER]
     assert encoder.precision == precision
     assert any(reason.startswith(f"{precision}: ") for reason in encoder.reasons)
 

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from cluster.machine.hardware import Cpu, Gpu, HardwareProfile
 from cluster.planning.footprints import Footprints
-from cluster.planning.planner import STAGES, Plan, PlanError, PlanOptions, make
+from cluster.planning.plan import Plan, PlanError, PlanOptions
+from cluster.planning.planner import make
+from cluster.planning.stages import LM, STAGES
 from tests.cluster.machines import SMALL
-
-LM = "text_to_semantic"
-
 
 cpus = st.builds(
     lambda vendor, fast, slow, smt, sets: Cpu(

@@ -6,8 +6,10 @@ import dataclasses
 
 import pytest
 
-from cluster.planning.planner import STAGES, PlanOptions, make
-from tests.cluster.machines import DECODER, ENCODER, LM, SMALL, machine, machines, override
+from cluster.planning.plan import PlanOptions
+from cluster.planning.planner import make
+from cluster.planning.stages import DECODER, ENCODER, LM, STAGES
+from tests.cluster.machines import SMALL, machine, machines, override
 
 
 def test_two_cores_are_shared_by_stages_that_alternate() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.planning.planner import STAGES, PlanError, PlanOptions, make
+from cluster.planning.plan import PlanError, PlanOptions
+from cluster.planning.planner import make
+from cluster.planning.stages import DECODER, ENCODER, LM, STAGES
 from tests.cluster.machines import NAMES, SMALL, machine, machines
 
 # machine: tier, text limit, (text_to_semantic: device, precision, quantization, compile, threads, slots),
@@ -46,7 +48,7 @@ def test_the_table_holds_every_machine() -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_plan(name: str) -> None:
     plan = make(machines(name))
-    lm, decoder, encoder = (plan.stages[s] for s in ("text_to_semantic", "vq_decoder", "reference_encoder"))
+    lm, decoder, encoder = (plan.stages[s] for s in (LM, DECODER, ENCODER))
     assert (
         plan.tier,
         plan.text_limit,
@@ -72,7 +74,7 @@ def test_machines_that_cannot_hold_s1_mini_hold_a_small_checkpoint(name: str) ->
     with pytest.raises(PlanError, match=r"2\.\d GB usable RAM .* is under the [4-8]\.\d GB that the stages need"):
         make(machines(name))
     plan = make(machines(name), PlanOptions(footprints=SMALL))
-    lm = plan.stages["text_to_semantic"]
+    lm = plan.stages[LM]
     assert (plan.tier, lm.device, lm.quantization) == TOO_SMALL[name]
 
 
@@ -82,7 +84,7 @@ def test_throttling_apples_speak_shorter_texts() -> None:
 
 
 def test_two_gpus_start_two_replicas() -> None:
-    lm = make(machines("2xa100")).stages["text_to_semantic"]
+    lm = make(machines("2xa100")).stages[LM]
     assert (lm.min_replicas, lm.initial_replicas, lm.max_replicas) == (1, 2, 2)
     assert lm.num_gpus > 0.5
 
@@ -91,13 +93,13 @@ def test_a_mixed_cluster_uses_its_two_large_gpus_and_avoids_the_others() -> None
     plan = make(machines("mixed-cluster"))
     for stage in plan.stages.values():
         assert stage.avoid_nodes == ("gpu-c", "gpu-old")
-    assert plan.stages["text_to_semantic"].initial_replicas == 2
+    assert plan.stages[LM].initial_replicas == 2
 
 
 def test_a_mixed_cluster_without_large_gpus_decodes_on_its_cpu_nodes() -> None:
     cluster = [m for m in machines("mixed-cluster") if m.node in ("cpu-a", "cpu-b", "board", "head")]
     plan = make([*cluster, machine("laptop-4gb-idle")])
-    lm, decoder, encoder = (plan.stages[s] for s in ("text_to_semantic", "vq_decoder", "reference_encoder"))
+    lm, decoder, encoder = (plan.stages[s] for s in (LM, DECODER, ENCODER))
     assert (lm.device, lm.initial_replicas, decoder.device) == ("cuda", 1, "cpu")
     assert (decoder.threads, decoder.precision, decoder.max_replicas) == (8, "bf16", 14)
     assert decoder.num_cpus > machine("laptop-4gb-idle").cpus  # so the scheduler keeps off by itself

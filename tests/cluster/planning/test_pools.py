@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.planning import shares
-from cluster.planning.planner import PlanError, PlanOptions, make
+from cluster.planning.plan import PlanError, PlanOptions
+from cluster.planning.planner import make
 from cluster.planning.pools import PoolOptions, device_of, plan
-from tests.cluster.machines import DECODER, ENCODER, LM, NAMES, SMALL, machine, machines
+from cluster.planning.stages import DECODER, ENCODER, LM
+from tests.cluster.machines import NAMES, SMALL, machine, machines
 
 
 def test_an_accelerator_gets_a_cpu_pool_that_stands_by() -> None:

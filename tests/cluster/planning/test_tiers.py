@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.planning.planner import PlanOptions, make
+from cluster.planning.plan import PlanOptions
+from cluster.planning.planner import make
 from cluster.planning.tiers import TABLE, TierError, load
 from tests.cluster.machines import NAMES, SMALL, machines
 

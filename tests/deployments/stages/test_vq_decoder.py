@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cluster.machine.hardware import detect
-from cluster.planning.planner import Plan, PlanOptions, make
+from cluster.planning.plan import Plan, PlanOptions
+from cluster.planning.planner import make
 from deployments.stages.vq_decoder import VQDecoder
 from models.checkpoint.reader import Checkpoint
 from models.types import NotReady, Prompt

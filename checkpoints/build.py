@@ -24,10 +24,10 @@ from models.checkpoint.configs import CodecConfig, LanguageModelConfig, Transfor
 from models.checkpoint.tensors import language_model_shapes
 
 # The order is upstream's (fish_speech/tokenizer.py): 0.1.0 enumerates the file, so the order is the meaning.
-_CONTROL_TOKENS = (
-    ["begin_of_text", "end_of_text", "pad", "im_start", "im_end", "phoneme_start", "phoneme_end"]
-    + ["tool_call_start", "tool_call_end", "text", "voice", "interleave", "audio_start", "audio_end", "audio"]
-)  # fmt: skip
+_CONTROL_TOKENS = [
+    *("begin_of_text", "end_of_text", "pad", "im_start", "im_end", "phoneme_start", "phoneme_end"),
+    *("tool_call_start", "tool_call_end", "text", "voice", "interleave", "audio_start", "audio_end", "audio"),
+]
 
 
 @dataclass(frozen=True)

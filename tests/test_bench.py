@@ -39,7 +39,7 @@ def test_every_row_without_ray_measures_its_lines(tiny: Path, short: None) -> No
     for each in entries:
         assert each.keys() >= KEYS
         assert each["skipped"] or each["ours"] > 0
-        assert each["skipped"] or each["row"] == "quality" or each["upstream"] > 0 and each["ratio"] > 0
+        assert each["skipped"] or each["row"] == "quality" or (each["upstream"] > 0 and each["ratio"] > 0)
     table = markdown(entries, "note").splitlines()
     assert [row.split(" | ")[0].removeprefix("| ") for row in table[2:-2]] == [each["what"] for each in entries]
 

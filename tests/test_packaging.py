@@ -216,15 +216,15 @@ def test_keys_that_are_none_do_not_open_the_server() -> None:
 
 @pytest.mark.parametrize("origin", ["https://shoal.example/", "shoal.example", "https://shoal.example/page"])
 def test_what_is_no_origin_is_refused(origin: str) -> None:
-    with pytest.raises(SettingsError, match="origins.0: "):
+    with pytest.raises(SettingsError, match=r"origins\.0: "):
         read({"origins": [origin]}, {})
 
 
 def test_the_environment_says_how_many_nodes_to_wait_for() -> None:
     assert read({"nodes": 2}, {"NODES": "3"}).nodes == 3
-    with pytest.raises(SettingsError, match="nodes: .*got 'many'"):
+    with pytest.raises(SettingsError, match=r"nodes: .*got 'many'"):
         read({}, {"NODES": "many"})
-    with pytest.raises(SettingsError, match="nodes: .*got '3'"):
+    with pytest.raises(SettingsError, match=r"nodes: .*got '3'"):
         read({"nodes": "3"}, {})
 
 

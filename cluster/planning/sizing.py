@@ -105,7 +105,7 @@ class Sizer:
         free = tuple(s for s in (ENCODER, DECODER) if self.locks[s] == "auto")
         if device != "cuda":  # one memory for all: what may be here is here
             return [forced + free]
-        return [forced + free] + ([forced + (DECODER,)] if len(free) == 2 else []) + ([forced] if free else [])
+        return [forced + free] + ([(*forced, DECODER)] if len(free) == 2 else []) + ([forced] if free else [])
 
     def text_to_semantic(self, machines: Sequence[HardwareProfile], notes: list[str]) -> Sizing:
         """The machines that run text-to-semantic. `notes` gets a sentence for each row that had to be passed over.

@@ -35,7 +35,7 @@ class TTSRequest(fields.Generation):
 
     text: str
     format: Literal["wav", "pcm", "mp3", "opus", "flac", "aac"]
-    references: list[ReferenceAudio] = []
+    references: list[ReferenceAudio] = Field(default_factory=list)
     reference_id: str | None = None
     streaming: bool
     sample_rate: int | None = None
@@ -136,7 +136,7 @@ async def get_reference(request: Request) -> Response:
 async def delete_reference(request: Request) -> Response:
     voice_id = request.path_params.get("id")
     if voice_id is None:
-        values, form = await fields.read(request)
+        values, _ = await fields.read(request)
         voice_id = fields.check(NamedReference, values).reference_id
     await asyncio.to_thread(_pipeline(request).voices.delete, voice_id)
     return JSONResponse({"success": True, "message": f"Voice {voice_id!r} is deleted.", "reference_id": voice_id})

@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Any
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_core import from_json, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -38,19 +38,19 @@ class InputTensor(fields.Fields):
     datatype: str
     shape: list[int]
     data: list[Any] | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class OutputTensor(fields.Fields):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class InferRequest(fields.Fields):
     inputs: list[InputTensor]
-    outputs: list[OutputTensor] = []
+    outputs: list[OutputTensor] = Field(default_factory=list)
     id: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def wants_binary(self) -> bool:

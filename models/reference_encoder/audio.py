@@ -55,7 +55,7 @@ class LoadedAudio:
     notes: tuple[str, ...] = ()
 
 
-def load(audio: bytes, sample_rate: int, limits: AudioLimits = AudioLimits()) -> LoadedAudio:  # noqa: B008 (frozen)
+def load(audio: bytes, sample_rate: int, limits: AudioLimits = AudioLimits()) -> LoadedAudio:
     """Any recording -> mono at `sample_rate`, silence-trimmed, at -20 dBFS RMS, at most `max_seconds` long.
 
     Raises NotAudio (empty, cut off, not a recording, silent) or TooLarge (over `max_bytes`).

@@ -21,7 +21,7 @@ from cluster.planning.stages import LM  # noqa: E402
 def test_without_ray() -> None:
     if ray.is_initialized():
         pytest.skip("Ray runs in this process")
-    with pytest.raises(nodes.NodeError, match="ray.init"):
+    with pytest.raises(nodes.NodeError, match=r"ray\.init"):
         nodes.profiles()
 
 

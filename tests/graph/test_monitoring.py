@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_written_to_fails_before_anything_loads(tiny: Pa
 
 
 def test_a_misspelt_key_is_named(tiny: Path, ray_address: str) -> None:
-    with pytest.raises(RayServeException, match="monitoring.cvs.*did you mean 'csv'"):
+    with pytest.raises(RayServeException, match=r"monitoring\.cvs.*did you mean 'csv'"):
         run(ray_address, "never", tiny, Path("voices"), "/never", monitoring={"cvs": "logs"})
 
 

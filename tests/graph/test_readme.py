@@ -70,5 +70,5 @@ def test_every_route_in_the_table_answers(graph: str, path: str) -> None:
 
 
 def test_what_it_names_is_there() -> None:
-    for path in re.findall(r"\]\(([^)#:]+)\)", README) + ["serve_config.yaml", "tests/voices/allison-en.wav"]:
+    for path in [*re.findall(r"\]\(([^)#:]+)\)", README), "serve_config.yaml", "tests/voices/allison-en.wav"]:
         assert (ROOT / path).exists(), path

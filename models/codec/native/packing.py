@@ -112,7 +112,7 @@ def _for_tiles(weight: Tensor, exact: bool) -> Tensor:
     """(out, segments, in) as products_tiles.h says; a second plane is what the first one rounded off."""
     upper = weight.bfloat16()
     parts = torch.stack([upper, (weight - upper.float()).bfloat16()][: 2 if exact else 1])
-    out, segments, channels = weight.shape
+    _, segments, channels = weight.shape
     parts = parts.view(len(parts), -1, 2, _LANES, segments, channels // _TILE, _LANES, 2)
     return parts.permute(1, 4, 5, 0, 2, 6, 3, 7)
 

@@ -41,7 +41,7 @@ def of_products() -> Tensor:
 
 def _rows() -> list[list[Fraction]]:
     """Coefficients of the polynomials that are zero at all points but one, and of that which is zero at all."""
-    return [_coefficients([q for q in POINTS if q != p]) + [Fraction(0)] for p in POINTS] + [_coefficients(POINTS)]
+    return [[*_coefficients([q for q in POINTS if q != p]), Fraction(0)] for p in POINTS] + [_coefficients(POINTS)]
 
 
 def _coefficients(roots: list[Fraction]) -> list[Fraction]:

@@ -144,7 +144,7 @@ def test_the_best_sensor_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
     sensors = {"nvme": [reading(90.0)], "acpitz": [reading(30.0)], "k10temp": [reading(61.0), reading(64.5)]}
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: sensors)
     assert monitor._temperature() == 64.5
-    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {})
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict)
     assert monitor._temperature() is None
 
 

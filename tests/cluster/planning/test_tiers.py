@@ -62,5 +62,5 @@ def test_strict(tmp_path: Path, change, message: str) -> None:
 def test_not_yaml(tmp_path: Path) -> None:
     path = tmp_path / "tiers.yaml"
     path.write_text("tiers: [")
-    with pytest.raises(TierError, match="tiers.yaml"):
+    with pytest.raises(TierError, match=r"tiers\.yaml"):
         load(path)

@@ -104,7 +104,7 @@ async def test_what_a_request_has_not_is_none(pipeline: Pipeline, told: list[Req
 async def test_failures_and_departures_are_told_once(pipeline: Pipeline, told: list[RequestStats]) -> None:
     pipeline.stages.fail = Busy("full")
     for text in ("Hello.", "..."):
-        with pytest.raises(Exception, match="full|nothing"):
+        with pytest.raises(Exception, match=r"full|nothing"):
             await pipeline.open(SynthesisRequest(text))
     pipeline.stages.fail, pipeline.stages.fail_after = RuntimeError("died"), 1
     with pytest.raises(RuntimeError):

@@ -228,7 +228,7 @@ async def test_short_text_is_not_truncated(pipeline: Pipeline):
 
 async def test_a_references_text_has_the_limit_of_every_text(pipeline: Pipeline):
     reference = Reference(b"never read", "a" * (pipeline.limits.text_chars + 1))
-    with pytest.raises(TooLarge, match="text has .* characters"):
+    with pytest.raises(TooLarge, match=r"text has .* characters"):
         await pipeline.open(SynthesisRequest("Hello.", references=(reference,)))
 
 

@@ -233,7 +233,7 @@ def test_a_voice_deleted_while_it_is_renamed_is_gone(tmp_path, monkeypatch):
 def test_a_library_that_cannot_be_used_is_refused_with_a_remedy(tmp_path, address):
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, where a folder would have to be")
-    with pytest.raises(SettingsError, match="voices: .*give a folder that Shoal may write to"):
+    with pytest.raises(SettingsError, match=r"voices: .*give a folder that Shoal may write to"):
         check_library(address.format(blocked=blocked))
     check_library(str(tmp_path / "voices"))
     assert VoiceLibrary(str(tmp_path / "voices")).list() == [], "the probe is gone"

@@ -104,7 +104,7 @@ def test_a_tensor_out_of_place_is_named(copy: Path, edit: Callable[[dict], objec
 @pytest.mark.parametrize("half", ["encoder", "decoder"])
 def test_either_half_checks_the_whole_codec(copy: Path, half: str) -> None:
     change(copy / "codec.pth", lambda s: s.pop("decoder.model.0.conv.parametrizations.weight.original1"))
-    with pytest.raises(CheckpointError, match="missing tensor decoder.model.0.conv.parametrizations.weight.original1"):
+    with pytest.raises(CheckpointError, match=r"missing tensor decoder\.model\.0\.conv\.param.*\.original1"):
         Checkpoint(copy).codec_tensors(half)
     with pytest.raises(CheckpointError, match="missing tensor"):
         Checkpoint(copy).codec_params(half)
@@ -191,16 +191,16 @@ def test_damaged_weights_are_named(copy: Path, name: str) -> None:
 
 
 def test_files(copy: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="checkpoints/README.md"):
+    with pytest.raises(CheckpointError, match=r"checkpoints/README\.md"):
         Checkpoint(tmp_path / "nowhere")
     (copy / "special_tokens.json").unlink()
-    with pytest.raises(CheckpointError, match="lacks special_tokens.json"):
+    with pytest.raises(CheckpointError, match=r"lacks special_tokens\.json"):
         Checkpoint(copy)
 
 
 def test_a_broken_file_is_a_clear_error(copy: Path) -> None:
     (copy / "model.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(CheckpointError, match="model.pth is not a readable torch file"):
+    with pytest.raises(CheckpointError, match=r"model\.pth is not a readable torch file"):
         Checkpoint(copy).language_model_tensors()
 
 

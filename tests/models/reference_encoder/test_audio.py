@@ -192,5 +192,5 @@ def test_what_is_no_recording_is_refused_in_words(name, capfd):
 
 
 def test_too_many_bytes_are_refused_before_decoding():
-    with pytest.raises(TooLarge, match="1.0 MiB"):
+    with pytest.raises(TooLarge, match=r"1\.0 MiB"):
         load(bytes(2**20 + 1), RATE, AudioLimits(max_bytes=2**20))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields
 from math import prod
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from models.suggest import did_you_mean
+from models.checkpoint.files import read_mapping, refuse_unknown
 from models.types import CheckpointError
 
 # Keys that other tools write beside upstream's and that say nothing about the network.
@@ -133,14 +132,14 @@ class LanguageModelConfig:
     @classmethod
     def read(cls, path: Path) -> LanguageModelConfig:
         """Read config.json. Raises CheckpointError for an unknown key, a missing one, or another model type."""
-        data = _read_mapping(path, json.loads)
+        data = read_mapping(path, json.loads)
         model_type = data.pop("model_type", None)
         if model_type != "dual_ar":
             raise CheckpointError(f"{path}: model_type must be 'dual_ar', not {model_type!r}")
         if data.get("is_reward_model"):
             raise CheckpointError(f"{path}: a reward model cannot generate speech")
         known = {f.name for f in fields(cls)}
-        _refuse_unknown(path, data.keys() - HARMLESS_KEYS - TRAINING_KEYS, known)
+        refuse_unknown(path, data.keys() - HARMLESS_KEYS - TRAINING_KEYS, known)
         missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in data]
         if missing:
             raise CheckpointError(f"{path}: missing {', '.join(missing)}")
@@ -218,14 +217,14 @@ class CodecConfig:
     def read(cls, path: Path) -> CodecConfig:
         """Read codec.yaml, whose keys are those of upstream's modded_dac_vq.yaml. Raises CheckpointError for unknown,
         missing and impossible ones."""
-        data = _read_mapping(path, yaml.safe_load)
+        data = read_mapping(path, yaml.safe_load)
         try:
             quantizer, general = data["quantizer"], data["transformer_general_config"]
             module = quantizer["post_module"]
             inner = module["config"]
             sections = [(data, CODEC_KEYS), (quantizer, QUANTIZER_KEYS), (module, MODULE_KEYS)]
             for section, known in [*sections, (inner, TRANSFORMER_KEYS), (general, TRANSFORMER_KEYS)]:
-                _refuse_unknown(path, section, known)
+                refuse_unknown(path, section, known)
                 if not section.get("causal", True):
                     raise CheckpointError(f"{path}: causal must be true: a codec that looks ahead cannot stream")
             if quantizer["pre_module"] != module:
@@ -269,21 +268,3 @@ class CodecConfig:
             raise CheckpointError(f"{path}: decoder_rates and encoder_rates must have the same product")
         if not input_dim == self.transformer.dim == self.latent_dim == (latent_dim or self.latent_dim):
             raise CheckpointError(f"{path}: the transformers' dim must be the latent dim {self.latent_dim}")
-
-
-def _refuse_unknown(path: Path, keys: Iterable[str], known: set[str]) -> None:
-    for key in keys:
-        if key not in known:
-            raise CheckpointError(f"{path}: unknown key {key!r}{did_you_mean(key, known)}")
-
-
-def _read_mapping(path: Path, parse: Any) -> dict[str, Any]:
-    try:
-        data = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing: see checkpoints/README.md for how to get a checkpoint") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if not isinstance(data, dict):
-        raise CheckpointError(f"{path} must hold a mapping")
-    return data

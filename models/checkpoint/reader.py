@@ -17,8 +17,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.checkpoint.card import Card, read_card
 from models.checkpoint.configs import CodecConfig, LanguageModelConfig
 from models.checkpoint.tensors import Shapes, codec_shapes, language_model_shapes
+from models.families.s1.card import S1_CARD
 from models.runtime.memory import page_out
 from models.types import CheckpointError
 
@@ -59,6 +61,11 @@ class Checkpoint:
         if ours != spoken:
             raise CheckpointError(f"{self.path}: the codec's codebooks have {ours} entries, config.json's {spoken}")
         return codec
+
+    @cached_property
+    def card(self) -> Card:
+        """What it speaks: card.yaml of the directory, where there is one, over what is known of its family."""
+        return read_card(self.path / "card.yaml", S1_CARD)
 
     def verify(self) -> None:
         """Reads the weights whole, against the checksums that lie beside them: about a second for S1-mini. Raises

@@ -1,0 +1,1 @@
+"""Model families: one folder each, with all that tells a family from the others."""

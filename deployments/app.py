@@ -23,7 +23,7 @@ from cluster.planning.tiers import TierError
 from deployments import settings as settings_file
 from deployments.ingress.replica import Ingress
 from deployments.monitoring import csvlog
-from deployments.settings import LimitSettings, Settings
+from deployments.settings import DEFAULT_LIMITS, Settings
 from deployments.stages.autoscaling import TARGET_OCCUPANCY, follow_slots
 from deployments.stages.reference_encoder import ReferenceEncoder
 from deployments.stages.replica import ONE_LOOP, environment
@@ -136,7 +136,7 @@ def graph(
         graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         **ways,
-        user_config=LimitSettings().model_dump(),
+        user_config=DEFAULT_LIMITS.model_dump(),
         logging_config=QUIET,
     )
     return ingress.bind(settings, planned, codec, checkpoint.codec_key, reference_encoder, speaking)

@@ -35,6 +35,14 @@ class LimitSettings(_Strict):
     references: Annotated[int, Field(ge=1)] = 16
     lead_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 600.0
 
+    @property
+    def body_bytes(self) -> int:
+        """`body_mb` in bytes; 1 MB is 2**20."""
+        return self.body_mb * 2**20
+
+
+DEFAULT_LIMITS = LimitSettings()
+
 
 class AutoscalingSettings(_Strict):
     """How fast replicas come and go, in seconds. Bounds are each stage's min_replicas and max_replicas."""
@@ -159,7 +167,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 }
 
 
-def _fault(fault: Any, model: type[_Strict]) -> str:
+def _fault(fault: Any, model: type[BaseModel]) -> str:
     path = [str(part) for part in fault["loc"]]
     where = ".".join(path)
     if fault["type"] == "value_error":  # a sentence of our own

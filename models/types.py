@@ -13,6 +13,8 @@ import numpy as np
 
 LEAST_RANDOM = 0.1  # of temperature and top_p
 MOST_NEW_TOKENS = 8192  # of a segment; the checkpoint's context ends it sooner
+# Characters of a segment, which a request may set as its `chunk_length`. Below the least, speech loses its melody.
+SHORTEST_SEGMENT, USUAL_SEGMENT, LONGEST_SEGMENT = 100, 200, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class SynthesisRequest:
     sampling: Sampling = field(default_factory=Sampling)
     format: str = "wav"
     streaming: bool = False
-    chunk_length: int = 200
+    chunk_length: int = USUAL_SEGMENT
     normalize: bool = True
     speed: float = 1.0
     sample_rate: int | None = None

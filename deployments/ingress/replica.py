@@ -86,7 +86,7 @@ class Ingress:
         self._configured = True
         self._pipeline.limits = replace(
             self._pipeline.limits,
-            body_bytes=limits.body_mb * 2**20,
+            body_bytes=limits.body_bytes,
             text_chars=limits.text_chars,
             lead_seconds=limits.lead_seconds,
             references=limits.references,

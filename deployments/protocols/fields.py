@@ -14,11 +14,21 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
-from models.types import LEAST_RANDOM, MOST_NEW_TOKENS, InvalidRequest, Sampling, TooLarge
+from models.types import (
+    LEAST_RANDOM,
+    LONGEST_SEGMENT,
+    MOST_NEW_TOKENS,
+    SHORTEST_SEGMENT,
+    USUAL_SEGMENT,
+    InvalidRequest,
+    Sampling,
+    TooLarge,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
 DEFAULTS = Sampling()
+ChunkLength = Annotated[int, Field(ge=SHORTEST_SEGMENT, le=LONGEST_SEGMENT)]
 
 
 class InvalidField(InvalidRequest):
@@ -63,7 +73,7 @@ class Generation(Fields):
     top_p: float = DEFAULTS.top_p
     repetition_penalty: float = DEFAULTS.repetition_penalty
     max_new_tokens: int = DEFAULTS.max_new_tokens
-    chunk_length: int = Field(200, ge=100, le=1000)
+    chunk_length: ChunkLength = USUAL_SEGMENT
     normalize: bool = True
     on_long_text: Literal["split", "truncate"] = "split"
     device: str | None = None

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from deployments.settings import DEFAULT_LIMITS
 from models.text import text as texts
 from models.text.normalize import normalize
 from models.types import EncodedReference, Prompt, SynthesisRequest, Unsayable
@@ -17,12 +18,12 @@ class Limits:
     of a text run side by side, each of at most `segment_chars` and at most `lead_blocks` PCM blocks ahead of what was
     sent; of a stream at most `lead_seconds` more is sent than could have been played."""
 
-    body_bytes: int = 64 * 2**20
-    text_chars: int = 50_000
-    lead_seconds: float = 600.0
+    body_bytes: int = DEFAULT_LIMITS.body_bytes
+    text_chars: int = DEFAULT_LIMITS.text_chars
+    lead_seconds: float = DEFAULT_LIMITS.lead_seconds
     tier: str = "unknown"
     tier_text_chars: int = 1000
-    references: int = 16
+    references: int = DEFAULT_LIMITS.references
     segments_ahead: int = 4
     lead_blocks: int = 32
     first_segment_chars: int = 100

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from cluster.machine.memory import SAFE, Claim, Costs, claim
 from deployments.protocols import fields
-from models.types import MOST_NEW_TOKENS, NotReady
+from models.types import MOST_NEW_TOKENS, USUAL_SEGMENT, NotReady
 
 
 class EstimateRequest(fields.Fields):
@@ -22,7 +22,7 @@ class EstimateRequest(fields.Fields):
     text_length: int | None = Field(None, ge=0, le=10**9)
     reference_seconds: float = Field(10.0, ge=0, le=3600, allow_inf_nan=False)
     max_new_tokens: int = Field(fields.DEFAULTS.max_new_tokens, ge=0, le=10**6)
-    chunk_length: int = Field(200, ge=100, le=1000)
+    chunk_length: fields.ChunkLength = USUAL_SEGMENT
     streaming: bool = False
 
     @model_validator(mode="after")

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from deployments.synthesis.pipeline import Pipeline
 from deployments.system import schemas
 from deployments.system.health import ServerInfo, read_system
+from models.types import SHORTEST_SEGMENT
 
-SHORTEST_SEGMENT = 100  # characters; below it speech loses its melody
 NOT_CHANGED = (
     "Device, precision, threads and slots are fixed when a replica starts: deploy again to plan for the machines as "
     "they are now, or set stages.<stage>.threads and slots."

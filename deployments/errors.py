@@ -1,14 +1,9 @@
-"""What went wrong -> HTTP status and body, in the form of the protocol that was spoken. The only such table."""
+"""The status table: which HTTP status, and which WebSocket close code, each kind of error has. Pure.
+
+Every room may use it. How a protocol puts an error into words for its clients is in `protocols/errors.py`.
+"""
 
 from __future__ import annotations
-
-import math
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Any
-
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from models.types import (
     Busy,
@@ -25,7 +20,7 @@ from models.types import (
     VoiceNotFound,
 )
 
-CLIENT_CLOSED = 499  # nginx's number for a client that left; no answer reaches anybody
+CLIENT_CLOSED = 499  # nginx's number for a client that left; no answer reaches it
 
 STATUS: dict[type[ShoalError], int] = {
     InvalidRequest: 400,
@@ -41,52 +36,23 @@ STATUS: dict[type[ShoalError], int] = {
     OutOfMemory: 507,
 }
 
+# RFC 6455, section 7.4.1, and IANA's registry of close codes.
+INVALID_PAYLOAD, POLICY_VIOLATION, MESSAGE_TOO_BIG, INTERNAL_ERROR, TRY_AGAIN_LATER = 1007, 1008, 1009, 1011, 1013
+CLOSE_CODES = {
+    400: INVALID_PAYLOAD,
+    413: MESSAGE_TOO_BIG,
+    415: INVALID_PAYLOAD,
+    422: INVALID_PAYLOAD,
+    429: TRY_AGAIN_LATER,
+    503: TRY_AGAIN_LATER,
+}
+
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status of any exception; 500 for one that nobody foresaw."""
-    if isinstance(error, HTTPException):
-        return error.status_code
+    """The HTTP status of an exception; 500 for a kind that the table does not have."""
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
 
 
-def answer(error: Exception, path: str, request_id: str) -> JSONResponse:
-    """The response for `error` in the form that clients of `path` parse."""
-    status = status_of(error)
-    if status == 500:
-        message = f"Something failed inside the server. Its log names the cause under request id {request_id}."
-    else:
-        message = error.detail if isinstance(error, HTTPException) else str(error)
-    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    if isinstance(error, Busy):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    if isinstance(error, OutOfMemory):
-        headers["x-should-retry"] = "false"  # the OpenAI SDK repeats what failed with 500 and more
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
-    body = next(form for prefix, form in FORMS if path.startswith(prefix))(status, message, error)
-    return JSONResponse(body, status, headers)
-
-
-def _fish(status: int, message: str, error: Exception) -> dict[str, Any]:
-    return {"status": status, "message": message}
-
-
-def _openai(status: int, message: str, error: Exception) -> dict[str, Any]:
-    kinds = {401: "authentication_error", 429: "rate_limit_error"}
-    kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
-    phrase = "client_closed_request" if status == CLIENT_CLOSED else HTTPStatus(status).phrase
-    codes = {400: "invalid_value", 401: "invalid_api_key", 429: "rate_limit_exceeded"}
-    code = codes.get(status, phrase.lower().replace(" ", "_"))
-    return {"error": {"message": message, "type": kind, "param": getattr(error, "param", None), "code": code}}
-
-
-def _kserve(status: int, message: str, error: Exception) -> dict[str, Any]:
-    return {"error": message}
-
-
-FORMS: tuple[tuple[str, Callable[[int, str, Exception], dict[str, Any]]], ...] = (
-    ("/v1/audio", _openai),
-    ("/v1/models", _openai),
-    ("/v2", _kserve),
-    ("", _fish),
-)
+def close_code(status: int) -> int:
+    """The code with which an open WebSocket is closed, where HTTP would have answered `status`."""
+    return CLOSE_CODES.get(status, POLICY_VIOLATION if status < 500 else INTERNAL_ERROR)

@@ -24,6 +24,9 @@ FORBIDDEN = [
     ("cluster/**/*.py", {"deployments", "models", "checkpoints", "tests", "ray", *HTTP}),
     ("checkpoints/**/*.py", {"deployments", "cluster", "tests", "ray", *HTTP}),
     ("deployments/**/*.py", {"tests", "checkpoints"}),
+    # HTTP is spoken in ingress, protocols, system and page only; synthesis does not know Ray either.
+    *((f"deployments/{place}", HTTP) for place in ("*.py", "stages/*.py", "monitoring/*.py")),
+    ("deployments/synthesis/*.py", {"ray", *HTTP}),
 ]
 
 ALLOWED = {
@@ -109,8 +112,19 @@ def _third_party(*folders: str) -> set[str]:
     return {_canonical(distributions.get(module, [module])[0]) for module in outside}
 
 
+def loaded(module: str) -> set[str]:
+    """Every module in a process that has imported this one."""
+    command = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_the_ingress_does_without_torch() -> None:
     """Which takes 0.4 GB and four seconds of a process that only passes audio on."""
-    command = "import sys, deployments.ingress.replica; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False"]
+    assert "torch" not in loaded("deployments.ingress.replica")
+
+
+def test_synthesis_does_without_ray_and_http() -> None:
+    """Neither by an import of its own nor by one of what it imports."""
+    modules = ["deployments.synthesis." + path.stem for path in (ROOT / "deployments/synthesis").glob("[a-z]*.py")]
+    assert loaded(", ".join(modules)) & {"ray", *HTTP - {"http"}} == set()

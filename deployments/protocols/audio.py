@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from deployments.protocols.base import pipeline_of
 from deployments.synthesis.containers import ContainerEncoder, encoder
-from deployments.synthesis.pipeline import Pipeline, Speech
+from deployments.synthesis.pipeline import Speech
 from models.types import SynthesisRequest, VoiceNotFound
 
 VOICE_NOTE = "No voice of this name is registered; the model chose one."
@@ -44,7 +45,7 @@ async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: f
     if synthesis.format == "pcm":
         headers["X-Sample-Rate"] = str(synthesis.sample_rate or speech.sample_rate)
     if synthesis.streaming:
-        body = encoded(speech, container, volume_db, request.app.state.pipeline.limits.lead_seconds)
+        body = encoded(speech, container, volume_db, pipeline_of(request).limits.lead_seconds)
         return SpeechStream(body, speech, headers, container.media_type)
     body = encoded(speech, container, volume_db)
     return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
@@ -58,7 +59,7 @@ async def without_stock_voice(
     if synthesis.voice not in stock:
         return synthesis, {}
     try:
-        await asyncio.to_thread(request.app.state.pipeline.voices.get, synthesis.voice)
+        await asyncio.to_thread(pipeline_of(request).voices.get, synthesis.voice)
     except VoiceNotFound:
         return replace(synthesis, voice=None), {"X-Voice-Note": VOICE_NOTE}
     return synthesis, {}
@@ -66,7 +67,7 @@ async def without_stock_voice(
 
 async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, ContainerEncoder]:
     """The speech with its first block made, and the encoder for it; the format is checked before any work."""
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = pipeline_of(request)
     container = encoder(
         synthesis.format,
         pipeline.stages.sample_rate,

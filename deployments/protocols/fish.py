@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from deployments.protocols import fields
 from deployments.protocols.audio import respond, without_stock_voice
-from deployments.synthesis.pipeline import Pipeline
+from deployments.protocols.base import Protocol, pipeline_of, plain_body
 from models.types import Reference, SynthesisRequest
 
 # What LiveKit's plugin, now and before, sends as the voice when nobody chose one.
@@ -109,27 +109,23 @@ class RenamedReference(fields.Fields):
     new_reference_id: str
 
 
-def _pipeline(request: Request) -> Pipeline:
-    return request.app.state.pipeline
-
-
 async def add_reference(request: Request) -> Response:
     values, form = await fields.read(request)
     if form is not None and (audios := await fields.upload(form, "audio")):
         values["audio"] = audios[0]
     asked = fields.check(AddReference, values)
-    notes = await _pipeline(request).add_voice(asked.id, asked.audio, asked.text)
+    notes = await pipeline_of(request).add_voice(asked.id, asked.audio, asked.text)
     message = " ".join((f"Voice {asked.id!r} is registered.", *notes))
     return JSONResponse({"success": True, "message": message, "reference_id": asked.id})
 
 
 async def list_references(request: Request) -> Response:
-    ids = [voice.id for voice in await asyncio.to_thread(_pipeline(request).voices.list)]
+    ids = [voice.id for voice in await asyncio.to_thread(pipeline_of(request).voices.list)]
     return JSONResponse({"success": True, "reference_ids": ids, "message": f"{len(ids)} registered voices."})
 
 
 async def get_reference(request: Request) -> Response:
-    voice = await asyncio.to_thread(_pipeline(request).voices.get, request.path_params["id"])
+    voice = await asyncio.to_thread(pipeline_of(request).voices.get, request.path_params["id"])
     return JSONResponse({"success": True, "reference_id": voice.id, "text": voice.text})
 
 
@@ -138,7 +134,7 @@ async def delete_reference(request: Request) -> Response:
     if voice_id is None:
         values, _ = await fields.read(request)
         voice_id = fields.check(NamedReference, values).reference_id
-    await asyncio.to_thread(_pipeline(request).voices.delete, voice_id)
+    await asyncio.to_thread(pipeline_of(request).voices.delete, voice_id)
     return JSONResponse({"success": True, "message": f"Voice {voice_id!r} is deleted.", "reference_id": voice_id})
 
 
@@ -146,7 +142,7 @@ async def rename_reference(request: Request) -> Response:
     values, _ = await fields.read(request)
     asked = fields.check(RenamedReference, values)
     old, new = asked.old_reference_id, asked.new_reference_id
-    await asyncio.to_thread(_pipeline(request).voices.rename, old, new)
+    await asyncio.to_thread(pipeline_of(request).voices.rename, old, new)
     message = f"Voice {old!r} is now {new!r}."
     return JSONResponse({"success": True, "message": message, "old_reference_id": old, "new_reference_id": new})
 
@@ -155,13 +151,19 @@ async def health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-routes = [
-    Route("/v1/tts", tts, methods=["POST"]),
-    Route("/v1/references/add", add_reference, methods=["POST"]),
-    Route("/v1/references/list", list_references),
-    Route("/v1/references/update", rename_reference, methods=["POST"]),
-    Route("/v1/references/delete", delete_reference, methods=["DELETE"]),
-    Route("/v1/references/{id:path}", get_reference),
-    Route("/v1/references/{id:path}", delete_reference, methods=["DELETE"]),
-    Route("/v1/health", health, methods=["GET", "POST"]),
-]
+PROTOCOL = Protocol(
+    name="fish",
+    prefixes=("/v1/tts", "/v1/references", "/v1/health"),
+    open_paths=frozenset(("/v1/health",)),
+    error_body=plain_body,
+    routes=[
+        Route("/v1/tts", tts, methods=["POST"]),
+        Route("/v1/references/add", add_reference, methods=["POST"]),
+        Route("/v1/references/list", list_references),
+        Route("/v1/references/update", rename_reference, methods=["POST"]),
+        Route("/v1/references/delete", delete_reference, methods=["DELETE"]),
+        Route("/v1/references/{id:path}", get_reference),
+        Route("/v1/references/{id:path}", delete_reference, methods=["DELETE"]),
+        Route("/v1/health", health, methods=["GET", "POST"]),
+    ],
+)

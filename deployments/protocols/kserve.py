@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.protocols.base import Protocol
 from deployments.protocols.kserve_infer import speech
 from models.repository import ModelConfig
 
@@ -90,13 +92,23 @@ def _of_model(suffix: str, endpoint: Callable[[Request], Awaitable[Response]], m
     ]
 
 
-routes = [
-    Route("/v2", server),
-    Route("/v2/health/live", live),
-    Route("/v2/health/ready", ready),
-    Route("/v2/repository/index", index, methods=["POST"]),
-    *_of_model("", metadata, ["GET"]),
-    *_of_model("/ready", model_ready, ["GET"]),
-    *_of_model("/config", config, ["GET"]),
-    *_of_model("/infer", infer, ["POST"]),
-]
+def _error_body(status: int, message: str, error: Exception) -> Mapping[str, Any]:
+    return {"error": message}
+
+
+PROTOCOL = Protocol(
+    name="kserve",
+    prefixes=("/v2",),
+    open_paths=frozenset(("/v2/health/live", "/v2/health/ready")),
+    error_body=_error_body,
+    routes=[
+        Route("/v2", server),
+        Route("/v2/health/live", live),
+        Route("/v2/health/ready", ready),
+        Route("/v2/repository/index", index, methods=["POST"]),
+        *_of_model("", metadata, ["GET"]),
+        *_of_model("/ready", model_ready, ["GET"]),
+        *_of_model("/config", config, ["GET"]),
+        *_of_model("/infer", infer, ["POST"]),
+    ],
+)

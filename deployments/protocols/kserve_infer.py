@@ -22,7 +22,8 @@ from starlette.responses import Response
 
 from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream
-from deployments.synthesis.pipeline import Pipeline, Speech
+from deployments.protocols.base import pipeline_of
+from deployments.synthesis.pipeline import Speech
 from models.repository import ModelConfig
 from models.suggest import did_you_mean
 from models.types import InvalidRequest, Reference, SynthesisRequest
@@ -80,7 +81,7 @@ class SpeechInputs(fields.Generation):
 
 async def speech(request: Request, model: ModelConfig) -> Response:
     """Raises InvalidRequest, and what Pipeline.open raises."""
-    pipeline: Pipeline = request.app.state.pipeline
+    pipeline = pipeline_of(request)
     body = await request.body()
     if encoding := request.headers.get("content-encoding"):
         body = await asyncio.to_thread(_inflated, body, encoding, pipeline.limits.body_bytes)

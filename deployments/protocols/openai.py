@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -14,8 +15,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.errors import CLIENT_CLOSED
 from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream, encoded, respond, start, without_stock_voice
+from deployments.protocols.base import Protocol, pipeline_of
 from deployments.synthesis.pipeline import Speech
 from models.types import SynthesisRequest
 
@@ -66,7 +69,7 @@ async def speech(request: Request) -> Response:
 
 async def _events(request: Request, synthesis: SynthesisRequest) -> Response:
     speech, container = await start(request, synthesis)
-    pipeline = request.app.state.pipeline
+    pipeline = pipeline_of(request)
     parts = encoded(speech, container, lead=pipeline.limits.lead_seconds)
     body = _event_lines(speech, parts, len(synthesis.text), pipeline.stages.frame_rate)
     return SpeechStream(body, speech, speech.headers, "text/event-stream")
@@ -104,13 +107,27 @@ async def model(request: Request) -> Response:
 
 
 async def voices(request: Request) -> Response:
-    registered = await asyncio.to_thread(request.app.state.pipeline.voices.list)
+    registered = await asyncio.to_thread(pipeline_of(request).voices.list)
     return JSONResponse({"voices": [{"id": voice.id, "name": voice.id} for voice in registered]})
 
 
-routes = [
-    Route("/v1/audio/speech", speech, methods=["POST"]),
-    Route("/v1/audio/voices", voices),
-    Route("/v1/models", models),
-    Route("/v1/models/{id:path}", model),
-]
+def _error_body(status: int, message: str, error: Exception) -> Mapping[str, Any]:
+    kinds = {401: "authentication_error", 429: "rate_limit_error"}
+    kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
+    phrase = "client_closed_request" if status == CLIENT_CLOSED else HTTPStatus(status).phrase
+    codes = {400: "invalid_value", 401: "invalid_api_key", 429: "rate_limit_exceeded"}
+    code = codes.get(status, phrase.lower().replace(" ", "_"))
+    return {"error": {"message": message, "type": kind, "param": getattr(error, "param", None), "code": code}}
+
+
+PROTOCOL = Protocol(
+    name="openai",
+    prefixes=("/v1/audio", "/v1/models"),
+    error_body=_error_body,
+    routes=[
+        Route("/v1/audio/speech", speech, methods=["POST"]),
+        Route("/v1/audio/voices", voices),
+        Route("/v1/models", models),
+        Route("/v1/models/{id:path}", model),
+    ],
+)

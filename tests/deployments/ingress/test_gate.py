@@ -264,6 +264,13 @@ def test_web_pages_of_this_machine_and_of_named_origins_may_ask(
             assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
+def test_a_preflight_passes_the_gate_too(client: TestClient, caplog):
+    caplog.set_level(logging.INFO, "shoal.access")
+    asks = {"origin": "http://localhost", "access-control-request-method": "POST", "x-request-id": "page-1"}
+    assert client.options("/v1/tts", headers=asks).headers["x-request-id"] == "page-1"
+    assert caplog.messages[0].startswith("OPTIONS /v1/tts 200 ") and caplog.messages[0].endswith(" page-1")
+
+
 def test_one_log_line_a_request_without_what_was_sent(client: TestClient, caplog):
     caplog.set_level(logging.INFO, "shoal.access")
     client.get("/v1/health?token=secret")

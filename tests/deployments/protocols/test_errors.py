@@ -4,13 +4,22 @@ import json
 
 import pytest
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from deployments.errors import STATUS, answer, status_of
+from deployments.errors import STATUS
+from deployments.ingress.asgi import PROTOCOLS
+from deployments.protocols import errors
+from deployments.protocols.base import protocol_of
+from deployments.protocols.errors import status_of
 from models import types
 from models.types import Busy, CheckpointError, SettingsError, ShoalError, Unauthorized, VoiceNotFound
 
 PATHS = {"/v1/tts": "fish", "/v1/audio/speech": "openai", "/v1/models/x": "openai", "/v2/models": "kserve", "/": "fish"}
 INTERNAL = {CheckpointError, SettingsError, ShoalError}
+
+
+def answer(error: Exception, path: str, request_id: str) -> Response:
+    return errors.answer(error, protocol_of(path, PROTOCOLS), request_id)
 
 
 def body(error: Exception, path: str = "/v1/tts") -> dict:

@@ -1,0 +1,95 @@
+"""The entrance, inside the gate: who may come in, and what a client is told when something fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from deployments.errors import close_code
+from deployments.ingress.keys import Keys
+from deployments.ingress.origins import Origins
+from deployments.protocols.base import Protocol, local_path, protocol_of
+from deployments.protocols.errors import answer, farewell, status_of
+from deployments.protocols.fields import body_too_large
+
+log = logging.getLogger(__name__)
+
+DENIAL = "websocket.http.response"  # ASGI's extension for a server that can answer a WebSocket with an HTTP response
+
+
+class Entrance:
+    """Middleware that lets in those who may come, and answers what fails in the form of the protocol that is spoken. A
+    WebSocket is refused before it is accepted, with an HTTP status."""
+
+    def __init__(
+        self, app: ASGIApp, protocols: Sequence[Protocol], keys: Keys, origins: Origins, limit: Callable[[], int]
+    ) -> None:
+        """`limit` gives the bytes that a body may have."""
+        self._app = app
+        self._protocols, self._keys, self._origins, self._limit = protocols, keys, origins, limit
+        self._open_paths = frozenset().union(*(protocol.open_paths for protocol in protocols))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        response = _Response(send)
+        try:
+            self._admit(scope)
+            await self._app(scope, receive, response.send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            await self._fail(error, scope, receive, response)
+        if scope["type"] == "websocket" and response.open:
+            await response.send({"type": "websocket.close", "code": 1000})
+
+    def _admit(self, scope: Scope) -> None:
+        if local_path(scope) not in self._open_paths:
+            self._keys.check(scope)
+        if scope["type"] == "websocket":
+            self._origins.check_socket(scope)
+        length, limit = Headers(scope=scope).get("content-length", ""), self._limit()
+        if length.isdecimal() and int(length) > limit:
+            raise body_too_large(limit)
+
+    async def _fail(self, error: Exception, scope: Scope, receive: Receive, response: _Response) -> None:
+        request_id: str = scope["state"]["request_id"]
+        protocol = protocol_of(local_path(scope), self._protocols)
+        unforeseen = status_of(error) == 500
+        if response.started and scope["type"] == "http":
+            # Returning with the body unfinished makes the server cut the connection: no client can take the part that
+            # it got for the whole.
+            log.error("request %s broke off midway: %s", request_id, error, exc_info=unforeseen)
+            return
+        if unforeseen:
+            log.error("request %s failed", request_id, exc_info=error)
+        if not response.started and (scope["type"] == "http" or DENIAL in scope.get("extensions", {})):
+            await answer(error, protocol, request_id)(scope, receive, response.send)
+        elif not response.started:
+            await response.send({"type": "websocket.close", "code": close_code(status_of(error))})
+        elif response.open:
+            event, code = farewell(error, protocol, request_id)
+            if event is not None:
+                kind = "text" if isinstance(event, str) else "bytes"
+                await response.send({"type": "websocket.send", kind: event})
+            await response.send({"type": "websocket.close", "code": code})
+
+
+class _Response:
+    """What was sent so far. `open`: a WebSocket was accepted, and not closed from this side."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = self.open = False
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        self.started |= kind in ("http.response.start", f"{DENIAL}.start", "websocket.accept", "websocket.close")
+        self.open = (self.open or kind == "websocket.accept") and kind != "websocket.close"
+        await self._send(message)

@@ -20,8 +20,9 @@ import yaml
 from torch import Tensor
 
 from checkpoints.random_codec import codec_state, codec_yaml
-from models.checkpoint.configs import CodecConfig, LanguageModelConfig, TransformerConfig
+from models.checkpoint.configs import CodecConfig, TransformerConfig
 from models.checkpoint.tensors import language_model_shapes
+from models.families.s1.config import DualARConfig
 
 # The order is upstream's (fish_speech/tokenizer.py): 0.1.0 enumerates the file, so the order is the meaning.
 _CONTROL_TOKENS = [
@@ -34,7 +35,7 @@ _CONTROL_TOKENS = [
 class Recipe:
     """What a random checkpoint is made of. `merges` counts the tokenizer's ordinary tokens."""
 
-    language_model: LanguageModelConfig
+    language_model: DualARConfig
     codec: CodecConfig
     merges: int
     block_size: int
@@ -43,7 +44,7 @@ class Recipe:
 
 
 S1_MINI = Recipe(
-    language_model=LanguageModelConfig(
+    language_model=DualARConfig(
         vocab_size=155776,
         n_layer=28,
         n_head=16,
@@ -74,7 +75,7 @@ S1_MINI = Recipe(
 )
 
 TINY = Recipe(
-    language_model=LanguageModelConfig(
+    language_model=DualARConfig(
         vocab_size=1376,
         n_layer=2,
         n_head=4,
@@ -152,14 +153,14 @@ def write_tokenizer(path: Path, merges: int, codebook_size: int) -> None:
     (path / "special_tokens.json").write_text(json.dumps(numbered, indent=2) + "\n")
 
 
-def _config_json(config: LanguageModelConfig) -> dict[str, object]:
+def _config_json(config: DualARConfig) -> dict[str, object]:
     given = {name: value for name, value in asdict(config).items() if value is not None}
     return {"model_type": "dual_ar", **given, "dropout": 0.0, "use_gradient_checkpointing": True}
 
 
 def _language_model_state(recipe: Recipe, generator: torch.Generator) -> dict[str, Tensor]:
     state = {}
-    for name, shape in language_model_shapes(recipe.language_model).items():
+    for name, shape in language_model_shapes(recipe.language_model.network).items():
         if name.endswith("norm.weight"):
             tensor = 1 + 0.1 * torch.randn(shape, generator=generator)
         else:

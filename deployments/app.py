@@ -34,7 +34,7 @@ from deployments.stages.vq_decoder import VQDecoder
 from deployments.synthesis import voices
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.load import POSITIONS
-from models.text_to_semantic.network.network import CONTEXT_BUCKET
+from models.text_to_semantic.network.torch_network import CONTEXT_BUCKET
 from models.types import CheckpointError, SettingsError
 
 logger = logging.getLogger("ray.serve")

@@ -37,8 +37,7 @@ ALLOWED = {
 # The networks and what drives them run wherever torch does.
 NETWORKS = [
     *("models/runtime/*.py", "models/native/*.py", "models/codec/*.py", "models/codec/native/*.py"),
-    *(f"models/text_to_semantic/network/{name}.py" for name in ("network", "transformer", "sampling", "linear")),
-    *(f"models/text_to_semantic/network/{name}.py" for name in ("slots", "transfer", "traffic")),
+    "models/text_to_semantic/network/*.py",
     *(f"models/text_to_semantic/engine/{name}.py" for name in ("engine", "scheduler", "claims", "work", "blocks")),
     *("models/text_to_semantic/native/*.py", "models/text_to_semantic/prefix_cache.py"),
     *("models/vq_decoder/*.py", "models/reference_encoder/encoder.py"),

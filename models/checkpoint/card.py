@@ -59,9 +59,13 @@ def read_card(path: Path, usual: Card) -> Card:
 
 def _checked(key: str, value: Any) -> Any:
     """A value of the file as `Card` holds it. A code must be a string: YAML reads `no`, Norwegian, as false."""
-    kind: type = {"languages": list, "default_language": str, "seconds_per_character": dict}[key]
+    kinds: dict[str, tuple[type[Any], str]] = {
+        "languages": (list, "a list of languages"),
+        "default_language": (str, "a language"),
+        "seconds_per_character": (dict, "a mapping of language to seconds"),
+    }
+    kind, wanted = kinds[key]
     codes = [value] if kind is str else value
     if not isinstance(value, kind) or not codes or not all(isinstance(code, str) for code in codes):
-        wanted = {list: "a list of languages", str: "a language", dict: "a mapping of language to seconds"}[kind]
         raise ValueError(f"{key} must be {wanted}, as ISO 639-1 codes in quotes, got {value!r}")
     return tuple(value) if kind is list else value

@@ -1,22 +1,16 @@
-"""The two configurations of a checkpoint directory: config.json (text-to-semantic) and codec.yaml (codec)."""
+"""What the networks must know of a checkpoint: the sizes of the text-to-semantic network and of the codec."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from models.checkpoint.files import read_mapping, refuse_unknown
 from models.types import CheckpointError
 
-# Keys that other tools write beside upstream's and that say nothing about the network.
-HARMLESS_KEYS = {"architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "_name_or_path"}
-# Upstream's own keys that matter in training only.
-TRAINING_KEYS = {"dropout", "initializer_range", "use_gradient_checkpointing"}
 # The sections of codec.yaml; what CodecConfig does not take of them says nothing about the network.
 CODEC_KEYS = {
     *("_target_", "sample_rate", "causal", "latent_dim", "transformer_general_config", "quantizer"),
@@ -53,97 +47,33 @@ class TransformerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplingRules:
+    """How a family draws its codes, beside what each request asks for. `penalty_window`: how many frames back the
+    repetition penalty looks, codebook by codebook."""
+
+    penalty_window: int
+
+
+@dataclass(frozen=True, slots=True)
 class LanguageModelConfig:
-    """config.json of a dual_ar checkpoint; the defaults are those of upstream's DualARModelArgs."""
+    """The text-to-semantic network of any family: a slow transformer with one position per frame, and a fast one with
+    one position per codebook.
 
+    A codebook's embedding has `codebook_size` entries, as many as there are semantic tokens; codes of the residual
+    codebooks are drawn from the first `residual_codebook_size`. `max_seq_len` is the number of positions that the slow
+    transformer was trained for.
+    """
+
+    slow: TransformerConfig
+    fast: TransformerConfig
     vocab_size: int
-    n_layer: int
-    n_head: int
-    dim: int
     max_seq_len: int
-    codebook_size: int
     num_codebooks: int
-    n_fast_layer: int = 4
-    intermediate_size: int | None = None
-    n_local_heads: int = -1
-    head_dim: int = 64
-    rope_base: float = 10000
-    norm_eps: float = 1e-5
-    tie_word_embeddings: bool = True
-    attention_qkv_bias: bool = False
-    attention_o_bias: bool = False
-    attention_qk_norm: bool = False
-    scale_codebook_embeddings: bool = False
-    is_reward_model: bool = False
-    fast_dim: int | None = None
-    fast_n_head: int | None = None
-    fast_n_local_heads: int | None = None
-    fast_head_dim: int | None = None
-    fast_intermediate_size: int | None = None
-    fast_attention_qkv_bias: bool | None = None
-    fast_attention_qk_norm: bool | None = None
-    fast_attention_o_bias: bool | None = None
-
-    @property
-    def slow(self) -> TransformerConfig:
-        """The slow transformer: one position a frame (upstream's BaseModelArgs.__post_init__ fills the gaps)."""
-        hidden = int(2 * 4 * self.dim / 3)
-        return TransformerConfig(
-            n_layer=self.n_layer,
-            n_head=self.n_head,
-            n_local_heads=self.n_head if self.n_local_heads == -1 else self.n_local_heads,
-            dim=self.dim,
-            head_dim=self.head_dim,
-            intermediate_size=self.intermediate_size or -(-hidden // 256) * 256,
-            rope_base=self.rope_base,
-            norm_eps=self.norm_eps,
-            qkv_bias=self.attention_qkv_bias,
-            o_bias=self.attention_o_bias,
-            qk_norm=self.attention_qk_norm,
-        )
-
-    @property
-    def fast(self) -> TransformerConfig:
-        """The fast transformer: one position a codebook."""
-        slow = self.slow
-
-        def own(value: Any, inherited: Any) -> Any:
-            return inherited if value is None else value
-
-        return TransformerConfig(
-            n_layer=self.n_fast_layer,
-            n_head=own(self.fast_n_head, slow.n_head),
-            n_local_heads=own(self.fast_n_local_heads, slow.n_local_heads),
-            dim=own(self.fast_dim, slow.dim),
-            head_dim=own(self.fast_head_dim, slow.head_dim),
-            intermediate_size=own(self.fast_intermediate_size, slow.intermediate_size),
-            rope_base=self.rope_base,
-            norm_eps=self.norm_eps,
-            qkv_bias=own(self.fast_attention_qkv_bias, slow.qkv_bias),
-            o_bias=own(self.fast_attention_o_bias, slow.o_bias),
-            qk_norm=own(self.fast_attention_qk_norm, slow.qk_norm),
-        )
-
-    @property
-    def residual_codebook_size(self) -> int:
-        """Upstream cuts the fast logits of the residual codebooks to the first 1,024."""
-        return min(self.codebook_size, 1024)
-
-    @classmethod
-    def read(cls, path: Path) -> LanguageModelConfig:
-        """Read config.json. Raises CheckpointError for an unknown key, a missing one, or another model type."""
-        data = read_mapping(path, json.loads)
-        model_type = data.pop("model_type", None)
-        if model_type != "dual_ar":
-            raise CheckpointError(f"{path}: model_type must be 'dual_ar', not {model_type!r}")
-        if data.get("is_reward_model"):
-            raise CheckpointError(f"{path}: a reward model cannot generate speech")
-        known = {f.name for f in fields(cls)}
-        refuse_unknown(path, data.keys() - HARMLESS_KEYS - TRAINING_KEYS, known)
-        missing = [f.name for f in fields(cls) if f.default is MISSING and f.name not in data]
-        if missing:
-            raise CheckpointError(f"{path}: missing {', '.join(missing)}")
-        return cls(**{key: value for key, value in data.items() if key in known})
+    codebook_size: int
+    residual_codebook_size: int
+    tie_word_embeddings: bool
+    scale_codebook_embeddings: bool
+    sampling: SamplingRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ from models.checkpoint.card import Card, read_card
 from models.checkpoint.configs import CodecConfig, LanguageModelConfig
 from models.checkpoint.tensors import Shapes, codec_shapes, language_model_shapes
 from models.families.s1.card import S1_CARD
+from models.families.s1.config import DualARConfig
 from models.runtime.memory import page_out
+from models.text_to_semantic.network.interface import TokenIds
+from models.text_to_semantic.network.weights import Weights
 from models.types import CheckpointError
 
 Half = Literal["encoder", "decoder"]
@@ -44,7 +47,8 @@ class Checkpoint:
 
     @cached_property
     def language_model_config(self) -> LanguageModelConfig:
-        return LanguageModelConfig.read(self.path / "config.json")
+        """Sizes of the text-to-semantic network."""
+        return DualARConfig.read(self.path / "config.json").network
 
     @cached_property
     def codec_config(self) -> CodecConfig:
@@ -94,6 +98,10 @@ class Checkpoint:
         found = {name: tensor for name, tensor in found.items() if not name.startswith("audio_")}
         _match(self.path / "model.pth", language_model_shapes(self.language_model_config), found)
         return found
+
+    def weights(self, ids: TokenIds) -> Weights:
+        """The same by what they do; `ids` as the tokenizer has them."""
+        return Weights.of(self.language_model_config, ids, self.language_model_tensors())
 
     def codec_tensors(self, half: Half) -> dict[str, Tensor]:
         """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""

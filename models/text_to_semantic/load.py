@@ -10,16 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from models.checkpoint.configs import LanguageModelConfig
 from models.checkpoint.reader import Checkpoint
 from models.native import build as native
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
 from models.text_to_semantic.native.network import NativeNetwork, unfit
+from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.linear import Quantization
-from models.text_to_semantic.network.network import Network, TokenIds
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Finished, Prompt, Sampling
@@ -49,12 +49,9 @@ def load_engine(
 
     `voices` of 30 s fit the prefix cache; `lead` is in frames, `memory` as for `Engine`. Raises CheckpointError.
     """
-    config = checkpoint.language_model_config
-    encoder = PromptEncoder(checkpoint.path, config.num_codebooks)
+    encoder = PromptEncoder(checkpoint.path, checkpoint.language_model_config.num_codebooks)
     network = make_network(
-        config,
-        checkpoint.language_model_tensors(),
-        encoder.ids,
+        checkpoint.weights(encoder.ids),
         device=device,
         dtype=dtype,
         quantization=quantization,
@@ -73,9 +70,7 @@ def load_engine(
 
 
 def make_network(
-    config: LanguageModelConfig,
-    tensors: dict[str, Tensor],
-    ids: TokenIds,
+    weights: Weights,
     *,
     device: str,
     dtype: torch.dtype,
@@ -84,29 +79,37 @@ def make_network(
     threads: int,
     compiled: bool = False,
     positions: int = POSITIONS,
-) -> Network | NativeNetwork:
+) -> Network:
     """The network for a plan: in int8 or int4 on a CPU the native kernels, where they can be built, or torch's int8."""
     if device == "cpu" and quantization in BITS:
-        reason = native.available() or unfit(config)
+        reason = native.available() or unfit(weights.config)
         if reason is None:
-            return NativeNetwork(
-                config, tensors, ids, slots=slots, positions=positions, threads=threads, bits=BITS[quantization]
-            )
+            return NativeNetwork(weights, slots=slots, positions=positions, threads=threads, bits=BITS[quantization])
         logger.warning(
             "text_to_semantic runs on torch's int8, slower than %s by the native kernels: %s", quantization, reason
         )
         quantization = "int8"
         dtype = torch.float32  # oneDNN's dynamic int8 takes and gives fp32
-    network = Network(
-        config, tensors, ids, slots=slots, positions=positions, device=device, dtype=dtype, quantization=quantization
+    network = TorchNetwork(
+        weights, slots=slots, positions=positions, device=device, dtype=dtype, quantization=quantization
     )
     if compiled:
         try:
-            network.compile()
+            return compile_network(network)
         except Exception as error:  # compilers fail in many ways, and in none of them must the server
             reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
             advice = _without_headers() if device == "cuda" else ""
             logger.warning("text_to_semantic runs uncompiled, as compiling failed: %s%s", reason, advice)
+    return network
+
+
+def compile_network(network: TorchNetwork) -> Network:
+    """As the device runs it fastest. Raises what compilers raise; `network` is usable then too."""
+    if network.device.type == "cuda":
+        from models.text_to_semantic.fused.network import FusedNetwork  # Triton is there where a GPU is
+
+        return FusedNetwork(network)
+    network.compile()
     return network
 
 

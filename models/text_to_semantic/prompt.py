@@ -11,7 +11,7 @@ from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START
 from torch import Tensor
 
 from models.text.text import defuse
-from models.text_to_semantic.network.network import EncodedPrompt, TokenIds
+from models.text_to_semantic.network.interface import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
 
@@ -26,7 +26,8 @@ class PromptEncoder:
         self._tokenizer = FishTokenizer.from_pretrained(str(checkpoint))
         _encode_without_threads(self._tokenizer)
         self._num_codebooks = num_codebooks
-        self._prefixes, self._lock = PrefixCache(_KEPT), threading.Lock()
+        self._prefixes: PrefixCache[Tensor] = PrefixCache(_KEPT)
+        self._lock = threading.Lock()
         self.ids = TokenIds(self._tokenizer.semantic_begin_id, self._tokenizer.get_token_id(IM_END_TOKEN))
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch.autograd import DeviceType
 
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.load import compile_network
+from models.text_to_semantic.network.interface import Network
 from models.types import Sampling
 from tests.bench.isolate import Bench
 from tests.bench.report import Figure
-from tests.bench.t2s import FRAME_RATE, FRAMES, first_frames_of, network_of, prompt_of, throughput_of
+from tests.bench.t2s import FRAME_RATE, FRAMES, first_frames_of, prompt_of, throughput_of, torch_network
 
 STREAMS = 64
 
@@ -41,11 +42,11 @@ def everything(checkpoint: str, threads: int, repeats: int, device: str = "cuda"
 
     found: dict[str, Any] = {}
     tell("gpu", torch.cuda.get_device_name() if device == "cuda" else device)
-    network = network_of(checkpoint, threads, STREAMS, device, ["bfloat16", "none"])
+    network = torch_network(checkpoint, STREAMS, device, ["bfloat16", "none"])
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()  # weights were there twice
     compiling = time.perf_counter()
-    network.compile()
+    network = compile_network(network)
     tell("compile_s", time.perf_counter() - compiling)
     calls, kernels = frame_work(network)
     tell("host", calls)

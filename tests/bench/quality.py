@@ -12,7 +12,8 @@ from torch import Tensor
 
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.native.network import NativeNetwork
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Sampling
 from tests.bench import t2s
@@ -40,8 +41,9 @@ def against_fp32(checkpoint: str, threads: int, repeats: int, bits: int) -> dict
     source = Checkpoint(checkpoint)
     config, tensors = source.language_model_config, source.language_model_tensors()
     ids = PromptEncoder(source.path, config.num_codebooks).ids
-    exact = Network(config, tensors, ids, slots=1, positions=POSITIONS)
-    native = NativeNetwork(config, tensors, ids, slots=1, positions=POSITIONS, threads=threads, bits=bits)
+    weights = Weights.of(config, ids, tensors)
+    exact = TorchNetwork(weights, slots=1, positions=POSITIONS)
+    native = NativeNetwork(weights, slots=1, positions=POSITIONS, threads=threads, bits=bits)
     cosines = [cosine for prompt in range(PROMPTS) for cosine in _logits(exact, native, prompt)]
     errors = _layer_errors(exact, tensors, t2s.prompt_values(config, ids, 0, 0), bits)
     by_kind = {name: [e for layer, e in errors.items() if layer.endswith(name)] for (*_, name) in LAYERS.values()}
@@ -54,11 +56,11 @@ def against_fp32(checkpoint: str, threads: int, repeats: int, bits: int) -> dict
     }
 
 
-def _logits(exact: Network, native: NativeNetwork, prompt: int) -> Iterator[float]:
+def _logits(exact: TorchNetwork, native: NativeNetwork, prompt: int) -> Iterator[float]:
     """Cosine of each codebook's logits, frame by frame, as long as both draw the same codes."""
     taken: list[Tensor] = []
-    heads = exact._head, exact._fast_head
-    exact._head, exact._fast_head = (kept(head, taken) for head in heads)
+    heads = exact.slow.head, exact.fast.head
+    exact.slow.head, exact.fast.head = (kept(head, taken) for head in heads)
     values = t2s.prompt_values(exact.config, exact.ids, prompt, prompt)
     for network in (exact, native):
         network.reset(0, Sampling(seed=prompt))
@@ -74,12 +76,12 @@ def _logits(exact: Network, native: NativeNetwork, prompt: int) -> Iterator[floa
         for codebook, (wanted, row) in enumerate(zip(taken, trace[0].split(sizes), strict=True)):
             yield float(F.cosine_similarity(row, wanted[-1].flatten(), dim=0))
             if expected[0, codebook + 1] != got[0, codebook + 1]:  # other codes lead to other logits
-                exact._head, exact._fast_head = heads
+                exact.slow.head, exact.fast.head = heads
                 return
-    exact._head, exact._fast_head = heads
+    exact.slow.head, exact.fast.head = heads
 
 
-def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor, bits: int) -> dict[str, float]:
+def _layer_errors(exact: TorchNetwork, tensors: dict[str, Tensor], values: Tensor, bits: int) -> dict[str, float]:
     """|quantised - exact| / |exact| of each linear layer's outputs over a prompt and a frame, with the kernels' own
     quantisation: weights by groups, activations in int16 by rows."""
     errors: dict[str, float] = {}
@@ -96,7 +98,7 @@ def _layer_errors(exact: Network, tensors: dict[str, Tensor], values: Tensor, bi
 
         return call
 
-    for prefix, blocks in (("layers", exact._layers), ("fast_layers", exact._fast_layers)):
+    for prefix, blocks in (("layers", exact.slow.blocks), ("fast_layers", exact.fast.blocks)):
         for i, block in enumerate(blocks):
             for attribute, names in LAYERS.items():
                 weight = torch.cat([tensors[f"{prefix}.{i}.{name}.weight"] for name in names])

@@ -17,12 +17,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from cluster.planning.stages import LM
 from models.checkpoint.configs import LanguageModelConfig
+from models.families.s1.config import DualARConfig
 from models.runtime.precision import DTYPES
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
-from models.text_to_semantic.network.network import EncodedPrompt, Network, TokenIds
+from models.text_to_semantic.network.interface import EncodedPrompt, Network, TokenIds
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import Finished, Sampling
 from tests.bench.isolate import Bench
@@ -135,7 +137,7 @@ def upstream(checkpoint: str, threads: int, repeats: int, device: str = "cpu") -
     allowed[model.tokenizer.semantic_begin_id : model.tokenizer.semantic_end_id + 1] = 0
     model.output.register_forward_hook(lambda module, args, logits: logits + allowed.to(logits))
     ids = TokenIds(model.tokenizer.semantic_begin_id, model.tokenizer.get_token_id("<|im_end|>"))
-    config = LanguageModelConfig.read(Path(checkpoint) / "config.json")
+    config = DualARConfig.read(Path(checkpoint) / "config.json").network
     times = []
 
     def timed(*args: Any, **options: Any) -> torch.Tensor:
@@ -169,34 +171,43 @@ def network_of(
     quantization: str | None = None,
 ) -> Network:
     """What a replica would run by the plan, in another `quantization` if given; or torch's path at the given dtype and
-    quantisation. A GPU machine without the checkpoint gets random weights of S1-mini's shapes."""
+    quantisation."""
+    if torch_path:
+        return torch_network(checkpoint, slots, device, torch_path)
+    from models.text_to_semantic.load import make_network
+    from tests.bench.machine import plan
+
+    stage = plan(threads).stages["text_to_semantic"]
+    options = {"device": stage.device, "dtype": DTYPES[stage.precision]}
+    quantization = quantization or stage.quantization
+    weights = _weights(checkpoint, device)
+    return make_network(weights, slots=slots, threads=threads, quantization=quantization, **options)
+
+
+def torch_network(checkpoint: str, slots: int, device: str, torch_path: list[str]) -> TorchNetwork:
+    """torch's path at the given dtype and quantisation."""
+    dtype, weights = torch_path
+    dtype = torch.float32 if weights == "int8" and device == "cpu" else getattr(torch, dtype)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": weights, "positions": 2048}
+    return TorchNetwork(_weights(checkpoint, device), slots=slots, **options)
+
+
+def _weights(checkpoint: str, device: str) -> Weights:
+    """A GPU machine without the checkpoint gets random weights of S1-mini's shapes."""
     if device == "cuda" and not Path(checkpoint).is_dir():
         from checkpoints.build import S1_MINI
 
-        config, ids = S1_MINI.language_model, TokenIds(151658, 151647)
+        config, ids = S1_MINI.language_model.network, TokenIds(151658, 151647)
         tensors = _random_tensors(config, device)
         # Logits that spread, and the end's 0 amid them, below the top_p: an utterance that ends early is not measured.
         tensors["output.weight"] *= 2
         tensors["output.weight"][ids.end] = 0
-    else:
-        from models.checkpoint.reader import Checkpoint
-        from models.text_to_semantic.prompt import PromptEncoder
+        return Weights.of(config, ids, tensors)
+    from models.checkpoint.reader import Checkpoint
+    from models.text_to_semantic.prompt import PromptEncoder
 
-        source = Checkpoint(checkpoint)
-        config, tensors = source.language_model_config, source.language_model_tensors()
-        ids = PromptEncoder(source.path, config.num_codebooks).ids
-    if torch_path:
-        dtype, weights = torch_path
-        dtype = torch.float32 if weights == "int8" and device == "cpu" else getattr(torch, dtype)
-        options: dict[str, Any] = {"device": device, "dtype": dtype, "quantization": weights, "positions": 2048}
-        return Network(config, tensors, ids, slots=slots, **options)
-    from models.text_to_semantic.load import make_network
-    from tests.bench.machine import plan
-
-    stage = plan(threads).stages[LM]
-    options = {"device": stage.device, "dtype": DTYPES[stage.precision]}
-    quantization = quantization or stage.quantization
-    return make_network(config, tensors, ids, slots=slots, threads=threads, quantization=quantization, **options)
+    source = Checkpoint(checkpoint)
+    return source.weights(PromptEncoder(source.path, source.language_model_config.num_codebooks).ids)
 
 
 def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch.Tensor]:

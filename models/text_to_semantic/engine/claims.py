@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from models.text_to_semantic.engine.scheduler import Scheduler, Stream
+from models.text_to_semantic.network.interface import Prefix
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import OutOfMemory
 
@@ -17,7 +18,7 @@ class Claims:
     def __init__(
         self,
         scheduler: Scheduler,
-        prefixes: PrefixCache,
+        prefixes: PrefixCache[Prefix],
         bytes_per_position: int,
         memory: Callable[[int], int] | None,
     ) -> None:

@@ -16,7 +16,7 @@ from models.runtime.health import Health
 from models.text_to_semantic.engine.claims import Claims
 from models.text_to_semantic.engine.scheduler import Scheduler, State, Stream
 from models.text_to_semantic.engine.work import Deliver, Work
-from models.text_to_semantic.network.network import EncodedPrompt, Network
+from models.text_to_semantic.network.interface import EncodedPrompt, Network, Prefix
 from models.text_to_semantic.network.traffic import weights_per_step
 from models.text_to_semantic.network.transfer import Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
@@ -39,7 +39,7 @@ class Engine:
         self,
         network: Network,
         scheduler: Scheduler,
-        prefixes: PrefixCache,
+        prefixes: PrefixCache[Prefix],
         memory: Callable[[int], int] | None = None,
     ) -> None:
         """`memory` gives the bytes that the cache may still claim, told how many it holds: streams wait until they fit.

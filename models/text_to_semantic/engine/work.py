@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.text_to_semantic.engine.scheduler import Stream
-from models.text_to_semantic.network.network import EncodedPrompt
+from models.text_to_semantic.network.interface import EncodedPrompt
 from models.types import Finished, Sampling
 
 Event = np.ndarray | Finished | Exception

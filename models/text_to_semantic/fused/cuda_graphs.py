@@ -84,7 +84,7 @@ class PromptGraphs:
         self._first_frame = Replay(first_frame, (numbers(0), hidden), pool)
 
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
-        """As `Network.prefill`."""
+        """As `FusedNetwork.prefill`."""
         for part in values.to(torch.int64).split(CHUNKS[-1], dim=1):
             length = part.shape[1]
             chunk = at_least(length, CHUNKS)
@@ -94,7 +94,7 @@ class PromptGraphs:
         return hidden
 
     def first_frame(self, slot: int, hidden: Tensor) -> Tensor:
-        """As `Network.first_frame`."""
+        """As `FusedNetwork.first_frame`."""
         return self._first_frame(torch.tensor([slot]), hidden)
 
 

@@ -1,9 +1,8 @@
-"""A frame of a `Network` by the kernels, which take its weights and its slots' state as they are."""
+"""A frame of a `TorchNetwork` by the kernels, which take its weights and its slots' state as they are."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import triton
@@ -11,11 +10,9 @@ from torch import Tensor
 
 from models.checkpoint.configs import TransformerConfig
 from models.text_to_semantic.fused import layers, tokens
-from models.text_to_semantic.network.linear import PlainLinear
-from models.text_to_semantic.network.transformer import Block, Cache
-
-if TYPE_CHECKING:
-    from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.linear import Linear, PlainLinear
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.transformer import Transformer
 
 SPLITS, SPLIT_BELOW = 4, 16  # of a row's cached positions, for batches of fewer rows than there is room for on a GPU
 POSITIONS = 64  # cached ones that a program reads at a time, of 256 bytes each
@@ -44,12 +41,13 @@ class Rows:
 
 
 class FusedFrame:
-    """What `Network.decode` and `first_frame` do, in five kernels a layer and two a codebook, for all rows at once.
+    """`TorchNetwork.decode` and `first_frame` in five kernels per layer and two per codebook, for all rows at once.
 
-    A result is valid until the next call. Calls may be captured as a CUDA graph: of the host's, `rows` alone matters.
+    A result is valid until the next call. Calls may be captured as a CUDA graph: of the host's arguments only `rows`
+    matters.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: TorchNetwork) -> None:
         n, config = network, network.config
         self._network = network
         like = torch.empty(0, dtype=n.dtype, device=n.device)
@@ -67,15 +65,14 @@ class FusedFrame:
     def step(self, rows: int) -> Tensor:
         """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks)."""
         n, config, state = self._network, self._network.config, self._network.state
-        squares = self._slow.squares(rows)
+        squares, dim = self._slow.squares(rows), config.slow.dim
         tokens.embed[(rows,)](
-            state.frame, self._first_slot, n._embeddings, n._codebook_embeddings, self._slow.x, squares,
+            state.frame, self._first_slot, n.text_embeddings, n.codebook_embeddings, self._slow.x, squares,
             n.ids.semantic_begin, config.codebook_size, math.sqrt(config.num_codebooks + 1),
-            C=config.num_codebooks, D=config.dim, PARTS=squares.shape[1], DIVIDE=config.scale_codebook_embeddings,
-            WIDTH=triton.next_power_of_2(config.dim),
+            C=config.num_codebooks, D=dim, PARTS=squares.shape[1], DIVIDE=config.scale_codebook_embeddings,
+            WIDTH=triton.next_power_of_2(dim),
         )  # fmt: skip
-        for layer, cache in zip(n._layers, n._caches, strict=True):
-            self._block(layer, cache, self._slow, self._first_slot, rows, 1, state.position, 1, n._rope)
+        self._layers(n.slow, self._slow, self._first_slot, rows, 1, state.position, 1)
         return self._sample(self._first_slot, rows, advance=True)
 
     def first_frame(self, slot: Tensor, hidden: Tensor) -> Tensor:
@@ -89,73 +86,73 @@ class FusedFrame:
 
     def _sample(self, slot: Tensor, rows: int, advance: bool) -> Tensor:
         n, fast = self._network, self._fast
-        hidden = self._slow.x[:rows]
-        self._linear(n._head, hidden, self._logits[:rows], norm=(n._norm, self._slow.squares(rows)))
-        if n._project:
-            self._linear(n._project, hidden, fast.x[: 2 * rows : 2])
+        hidden, eps = self._slow.x[:rows], n.config.slow.norm_eps
+        self._linear(n.slow.head, hidden, self._logits[:rows], norm=(n.slow.norm, self._slow.squares(rows)), eps=eps)
+        if n.project:
+            self._linear(n.project, hidden, fast.x[: 2 * rows : 2])
         self._draw(slot, rows, 0, advance)
         for codebook in range(1, n.config.num_codebooks):
             new = 2 if codebook == 1 else 1  # the hidden state and the first code are both known
-            positions = self._codebooks[codebook + 1 - new :]
-            for layer, cache in zip(n._fast_layers, n._fast_caches, strict=True):
-                self._block(layer, cache, fast, slot, rows, new, positions, 0, n._fast_rope)
+            self._layers(n.fast, fast, slot, rows, new, self._codebooks[codebook + 1 - new :], 0)
             last = slice(new - 1, new * rows, new)
-            norm = (n._fast_norm, fast.squares(new * rows)[last])
-            self._linear(n._fast_head, fast.x[last], self._logits[:rows], norm=norm)
+            norm = (n.fast.norm, fast.squares(new * rows)[last])
+            self._linear(n.fast.head, fast.x[last], self._logits[:rows], norm=norm, eps=n.config.fast.norm_eps)
             self._draw(slot, rows, codebook, advance)
         return self._drawn[:rows]
 
-    def _block(
+    def _layers(
         self,
-        layer: Block,
-        cache: Cache,
+        stack: Transformer,
         room: Rows,
         slot: Tensor,
         rows: int,
         new: int,
         positions: Tensor,
         position_stride: int,
-        rope: Tensor,
     ) -> None:
-        """x of `room` through a layer, at `new` positions of each row from positions[slot x position_stride] on."""
-        c, all_rows = layer.config, rows * new
+        """x of `room` through all layers, at `new` positions of each row from positions[slot x position_stride] on."""
+        c, all_rows = stack.config, rows * new
         x, squares = room.x[:all_rows], room.squares(all_rows)
-        self._linear(layer.wqkv, x, room.qkv[:all_rows], norm=(layer.attention_norm, squares))
         splits = SPLITS if room is self._slow and rows < SPLIT_BELOW else 1
-        q_norm, k_norm = layer.qk_norm or (None, None)
-        layers.attend[(rows, c.n_local_heads, splits)](
-            room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, rope, q_norm, k_norm,
-            self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
-            H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
-            BLOCK=POSITIONS if x.itemsize * _width(c) <= 256 else POSITIONS // 2, GROUP=_group(c), WIDTH=_width(c),
-        )  # fmt: skip
-        self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
-        self._linear(layer.w13, x, room.gated[:all_rows], norm=(layer.ffn_norm, squares), gate=True)
-        self._linear(layer.w2, room.gated[:all_rows], x, residual=True, squares=squares)
+        for layer, cache in zip(stack.blocks, stack.caches, strict=True):
+            self._linear(layer.wqkv, x, room.qkv[:all_rows], norm=(layer.attention_norm, squares), eps=c.norm_eps)
+            q_norm, k_norm = layer.qk_norm or (None, None)
+            layers.attend[(rows, c.n_local_heads, splits)](
+                room.qkv, room.heard, cache.k, cache.v, positions, position_stride, slot, stack.rope, q_norm, k_norm,
+                self._parts, self._weights, self._arrived, cache.k.shape[2], c.norm_eps, 1 / math.sqrt(c.head_dim),
+                H=c.n_head, G=c.n_local_heads, E=c.head_dim, NEW=new, QK_NORM=q_norm is not None, SPLITS=splits,
+                BLOCK=POSITIONS if x.itemsize * _width(c) <= 256 else POSITIONS // 2, GROUP=_group(c), WIDTH=_width(c),
+            )  # fmt: skip
+            self._linear(layer.wo, room.heard[:all_rows], x, residual=True, squares=squares)
+            gated = room.gated[:all_rows]
+            self._linear(layer.w13, x, gated, norm=(layer.ffn_norm, squares), eps=c.norm_eps, gate=True)
+            self._linear(layer.w2, gated, x, residual=True, squares=squares)
 
     def _linear(
         self,
-        linear: PlainLinear,
+        linear: Linear,
         x: Tensor,
         out: Tensor,
         *,
         norm: tuple[Tensor, Tensor] | None = None,
+        eps: float = 0.0,
         gate: bool = False,
         residual: bool = False,
         squares: Tensor | None = None,
     ) -> None:
         """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
+        assert isinstance(linear, PlainLinear)  # as `make_linear` gives on a GPU
         rows, tile = len(x), _tile(*x.shape, x.itemsize)
         few = rows <= layers.FEW.value
         outputs = len(linear.weight) // (2 if gate else 1)
         weight, of_x = norm or (None, None)
         layers.linear[(triton.cdiv(outputs, tile["BLOCK_N"]), triton.cdiv(rows, tile["BLOCK_R"]))](
-            x, x.stride(0), weight, of_x, of_x.stride(0) if norm else 0, linear.weight, linear.scale, linear.bias,
-            out, out.stride(0), squares, squares.stride(0) if squares is not None else 0,
-            rows, outputs, self._network.config.norm_eps,
-            K=x.shape[1], PARTS=of_x.shape[1] if norm else 1, NORM=norm is not None, GATE=gate, RESIDUAL=residual,
-            SQUARES=squares is not None and not few, SCALE=linear.scale is not None, BIAS=linear.bias is not None,
-            **tile,
+            x, x.stride(0), weight, of_x, of_x.stride(0) if of_x is not None else 0, linear.weight, linear.scale,
+            linear.bias, out, out.stride(0), squares, squares.stride(0) if squares is not None else 0,
+            rows, outputs, eps,
+            K=x.shape[1], PARTS=of_x.shape[1] if of_x is not None else 1, NORM=norm is not None, GATE=gate,
+            RESIDUAL=residual, SQUARES=squares is not None and not few, SCALE=linear.scale is not None,
+            BIAS=linear.bias is not None, **tile,
         )  # fmt: skip
 
     def _draw(self, slot: Tensor, rows: int, codebook: int, advance: bool) -> None:
@@ -165,12 +162,12 @@ class FusedFrame:
         dim = config.fast.dim
         tokens.draw[(rows,)](
             self._logits, self._logits.stride(0), candidates, state.seed, state.step, state.active, state.temperature,
-            state.top_p, state.penalty, state.history, slot, state.frame, self._drawn, n._fast_embeddings,
+            state.top_p, state.penalty, state.history, slot, state.frame, self._drawn, n.fast_embeddings,
             self._fast.x, squares, self._slow.x, state.position, n.end, codebook,
             C=config.num_codebooks, D=dim, PARTS=squares.shape[1], FIRST=codebook == 0,
-            LAST=codebook == config.num_codebooks - 1, COPY=n._project is None, ADVANCE=advance,
-            BLOCK=triton.next_power_of_2(candidates), WIDTH=triton.next_power_of_2(dim),
-            num_warps=16 if candidates > 2048 else 4,
+            LAST=codebook == config.num_codebooks - 1, COPY=n.project is None, ADVANCE=advance,
+            WINDOW=state.history.shape[2], BLOCK=triton.next_power_of_2(candidates),
+            WIDTH=triton.next_power_of_2(dim), num_warps=16 if candidates > 2048 else 4,
         )  # fmt: skip
 
 

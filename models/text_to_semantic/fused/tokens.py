@@ -5,12 +5,11 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from models.text_to_semantic.network.sampling import GOLDEN, MIX_1, MIX_2, PENALTY_WINDOW, STEP
+from models.text_to_semantic.network.sampling import GOLDEN, MIX_1, MIX_2, STEP
 
 _U64 = 1 << 64
 _GOLDEN, _STEP = tl.constexpr(GOLDEN % _U64), tl.constexpr(STEP % _U64)
 _MIX_1, _MIX_2 = tl.constexpr(MIX_1 % _U64), tl.constexpr(MIX_2 % _U64)
-_WINDOW = tl.constexpr(PENALTY_WINDOW)
 
 
 @triton.jit
@@ -40,7 +39,7 @@ def draw(
     logits, logits_stride, candidates, seeds, steps, active, temperatures, top_ps, penalties, history, first_slot,
     frames, drawn, table, fast, fast_squares, hidden, positions, end, codebook,
     C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, COPY: tl.constexpr,
-    ADVANCE: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr,
+    ADVANCE: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Draw a code for each row from logits (R, candidates), as `sampling.draw`; into drawn (R, 1 + C) and, where the
     slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
@@ -57,9 +56,9 @@ def draw(
     if FIRST:  # a text that was accepted is spoken: an utterance may not end before its first frame
         logit = tl.where((i == end) & (step == 0), float("-inf"), logit)
     at = codebook + 1
-    window = history + (slot * (1 + C) + (0 if FIRST else at)) * _WINDOW
+    window = history + (slot * (1 + C) + (0 if FIRST else at)) * WINDOW
     seen = i < 0
-    for back in tl.static_range(_WINDOW):
+    for back in tl.static_range(WINDOW):
         seen = seen | (i == tl.load(window + back))
     penalty = tl.load(penalties + slot)
     logit = tl.where(seen, tl.where(logit < 0, logit * penalty, logit / penalty), logit)
@@ -76,9 +75,9 @@ def draw(
     speaks = tl.load(active + slot)
     code = best.to(tl.int64)
     if FIRST:
-        _remember(code, 0, drawn, frames, history, row, slot, step, speaks, C)
+        _remember(code, 0, drawn, frames, history, row, slot, step, speaks, C, WINDOW)
         code = tl.where(code == end, 0, code)  # <|im_end|> is not a code; its frame is dropped by the caller
-    _remember(code, at, drawn, frames, history, row, slot, step, speaks, C)
+    _remember(code, at, drawn, frames, history, row, slot, step, speaks, C, WINDOW)
     if LAST:
         tl.store(steps + slot, step + 1, speaks)
         if ADVANCE:
@@ -118,10 +117,10 @@ def _store_row(x, out, squares, d, D: tl.constexpr, PARTS: tl.constexpr):
 
 
 @triton.jit
-def _remember(value, at, drawn, frames, history, row, slot, step, speaks, C: tl.constexpr):
+def _remember(value, at, drawn, frames, history, row, slot, step, speaks, C: tl.constexpr, WINDOW: tl.constexpr):
     tl.store(drawn + row * (1 + C) + at, value)
     tl.store(frames + slot * (1 + C) + at, value, speaks)
-    tl.store(history + (slot * (1 + C) + at) * _WINDOW + step % _WINDOW, value, speaks)
+    tl.store(history + (slot * (1 + C) + at) * WINDOW + step % WINDOW, value, speaks)
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""The network of `models.text_to_semantic.network.network` on the native kernels, for Engine to use in its place."""
+"""The text-to-semantic network on the native kernels, for CPUs."""
 
 from __future__ import annotations
 
@@ -17,36 +17,38 @@ from models.text_to_semantic.native.packing import (
     LANES,
     MAX_HEAD_DIM,
     PANEL,
+    PENALTY_WINDOW,
     Packer,
     block_bytes,
     padded,
     table,
 )
-from models.text_to_semantic.network.network import TokenIds
+from models.text_to_semantic.network.interface import Prefix
 from models.text_to_semantic.network.transformer import rope_table
+from models.text_to_semantic.network.weights import LayerWeights, LinearWeights, StackWeights, Weights
 from models.types import Sampling
-
-Prefix = tuple[int, Tensor]  # positions, and the cache's bytes of the 16-position blocks they lie in
 
 
 def unfit(config: LanguageModelConfig) -> str | None:
     """Why the kernels cannot run a checkpoint, or None."""
     widest = max(config.slow.head_dim, config.fast.head_dim)
-    return f"head_dim is {widest}, and they take {MAX_HEAD_DIM}" if widest > MAX_HEAD_DIM else None
+    if widest > MAX_HEAD_DIM:
+        return f"head_dim is {widest}, and they take {MAX_HEAD_DIM}"
+    window = config.sampling.penalty_window
+    return None if window == PENALTY_WINDOW else f"the penalty looks {window} frames back, and theirs {PENALTY_WINDOW}"
 
 
 class NativeNetwork:
-    """The two transformers in integers and their per-slot state, on `threads` threads of the CPU. Not thread-safe.
+    """The two transformers in integers and their per-slot state, on `threads` threads of the CPU (see
+    `interface.Network`).
 
-    A frame is a row of 1 + num_codebooks integers, as in `Network`. A slot's frames are bit-identical whatever else is
-    in the batch, however its prompt was cut into chunks, and on any number of threads.
+    A slot's frames are bit-identical whatever else is in the batch, however its prompt was cut into chunks, and on any
+    number of threads. The layout of a `Prefix`: one tensor, the cache's 16-position blocks (blocks, bytes of a block).
     """
 
     def __init__(
         self,
-        config: LanguageModelConfig,
-        tensors: dict[str, Tensor],
-        ids: TokenIds,
+        weights: Weights,
         *,
         slots: int,
         positions: int,
@@ -59,7 +61,10 @@ class NativeNetwork:
 
         Raises build.CannotBuild where `build.available` says so, ValueError where `unfit` does.
         """
-        self.config, self.ids = config, ids
+        config = weights.config
+        if reason := unfit(config):
+            raise ValueError(reason)
+        self.config, self.ids = config, weights.ids
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
         self.end = config.codebook_size
         self.device, self.compiled = torch.device("cpu"), False  # by torch, that is
@@ -68,10 +73,8 @@ class NativeNetwork:
         self._library = abi.functions(flags)
         self._bits, self.quantization = bits, f"int{bits}"
         self._keep: list[object] = []  # what the kernels point into
-        self._packer = Packer(2 * sum(t.numel() for name, t in tensors.items() if "embeddings" not in name) + (1 << 20))
-        self._model = self._describe(tensors)
-        if reason := unfit(config):
-            raise ValueError(reason)
+        self._packer = Packer(2 * sum(linear.weight.numel() for linear in weights.linears) + (1 << 20))
+        self._model = self._describe(weights)
         network = self._library.shoal_create(ctypes.byref(self._model), threads)
         self._network = ctypes.c_void_p(network)
         weakref.finalize(self, self._library.shoal_destroy, self._network)
@@ -97,7 +100,7 @@ class NativeNetwork:
         values = values.to(torch.int32).contiguous()
         length = values.shape[1]
         self._check(slot, start, length)
-        hidden = torch.empty(1, 1, self.config.dim)
+        hidden = torch.empty(1, 1, self.config.slow.dim)
         self._library.shoal_prefill(self._network, slot, values.data_ptr(), length, start, hidden.data_ptr())
         return hidden
 
@@ -134,20 +137,20 @@ class NativeNetwork:
         """The cached keys and values of a slot's first positions, to be given to `restore_prefix` later."""
         blocks = self._slot_cache(slot)[: padded(length, LANES) // LANES]
         # In a mapping of its own, which goes back to the system when it is dropped: glibc keeps pieces below 32 MB.
-        prefix = lazy_zeros(blocks.nbytes).view(blocks.dtype).view(blocks.shape).copy_(blocks)
+        copied = lazy_zeros(blocks.nbytes).view(blocks.dtype).view(blocks.shape).copy_(blocks)
         shared = self._shared[slot]
         if shared is not None:
-            prefix[: len(shared)] = shared[: len(prefix)]
-        return length, prefix
+            copied[: len(shared)] = shared[: len(copied)]
+        return Prefix(length, (copied,))
 
     def restore_prefix(self, slot: int, prefix: Prefix) -> None:
-        """Let a slot begin with what `copy_prefix` returned: it reads whole blocks there, and has its own copy of the
-        rest, as it goes on in the middle of it."""
-        length, blocks = prefix
-        whole = length // LANES
+        """Let a slot begin with what `copy_prefix` returned: it reads whole blocks where they are kept, and has its own
+        copy of the rest, in the middle of which it goes on."""
+        (blocks,) = prefix.tensors
+        whole = prefix.length // LANES
         self._slot_cache(slot)[whole : len(blocks)] = blocks[whole:]
         self._shared[slot] = blocks[:whole]
-        self._library.shoal_place(self._network, slot, length, blocks.data_ptr(), whole)
+        self._library.shoal_place(self._network, slot, prefix.length, blocks.data_ptr(), whole)
 
     @property
     def kv_bytes_per_position(self) -> int:
@@ -172,46 +175,42 @@ class NativeNetwork:
         """(blocks, bytes of a block) of one slot."""
         return self._cache.view(self.slots, self._blocks, -1)[slot]
 
-    def _describe(self, tensors: dict[str, Tensor]) -> abi.Model:
+    def _describe(self, weights: Weights) -> abi.Model:
         config, pack = self.config, self._packer
-        head = tensors["embeddings.weight" if config.tie_word_embeddings else "output.weight"]
-        begin = self.ids.semantic_begin
-        rows = torch.cat([head[begin : begin + config.codebook_size], head[self.ids.end : self.ids.end + 1]])
         model = abi.Model(
-            head=pack.linear(rows),
-            residual_head=pack.linear(tensors["fast_output.weight"][: config.residual_codebook_size]),
-            norm=pack.vector(tensors["norm.weight"]),
-            fast_norm=pack.vector(tensors["fast_norm.weight"]),
-            text=self._table(tensors["embeddings.weight"]),
-            codebooks=self._table(tensors["codebook_embeddings.weight"]),
-            fast_codes=self._table(tensors["fast_embeddings.weight"]),
+            head=self._linear(weights.slow.head),
+            residual_head=self._linear(weights.fast.head),
+            norm=pack.vector(weights.slow.norm),
+            fast_norm=pack.vector(weights.fast.norm),
+            text=self._table(weights.text_embeddings),
+            codebooks=self._table(weights.codebook_embeddings),
+            fast_codes=self._table(weights.fast_embeddings),
             slots=self.slots,
             positions=self.positions,
             num_codebooks=config.num_codebooks,
             codebook_size=config.codebook_size,
             residual_size=config.residual_codebook_size,
-            semantic_begin=begin,
+            semantic_begin=self.ids.semantic_begin,
             scale_embeddings=config.scale_codebook_embeddings,
         )
-        if "fast_project_in.weight" in tensors:
-            model.project = pack.linear(tensors["fast_project_in.weight"], tensors["fast_project_in.bias"])
-        model.slow, self._cache, self._blocks = self._stack(config.slow, tensors, "layers", self.positions)
-        model.fast, *fast_cache = self._stack(config.fast, tensors, "fast_layers", config.num_codebooks)
+        if weights.project:
+            model.project = self._linear(weights.project)
+        model.slow, self._cache, self._blocks = self._stack(config.slow, weights.slow, self.positions)
+        model.fast, *fast_cache = self._stack(config.fast, weights.fast, config.num_codebooks)
         self._keep.append(fast_cache)
         return model
+
+    def _linear(self, weights: LinearWeights, bits: int = 8) -> abi.Linear:
+        return self._packer.linear(weights.weight, weights.bias, bits)
 
     def _table(self, rows: Tensor) -> abi.Table:
         structure, kept = table(rows)
         self._keep.append(kept)
         return structure
 
-    def _stack(
-        self, config: TransformerConfig, tensors: dict[str, Tensor], prefix: str, positions: int
-    ) -> tuple[abi.Stack, Tensor, int]:
+    def _stack(self, config: TransformerConfig, weights: StackWeights, positions: int) -> tuple[abi.Stack, Tensor, int]:
         """A transformer, its cache for every slot, and the number of 16-position blocks of a slot."""
-        layers = (abi.Layer * config.n_layer)(
-            *(self._layer(config, tensors, f"{prefix}.{i}.") for i in range(config.n_layer))
-        )
+        layers = (abi.Layer * config.n_layer)(*map(self._layer, weights.layers))
         blocks = padded(positions, LANES) // LANES
         entry = 2 * LANES * padded(config.head_dim, LANES)
         slot_size = blocks * (config.n_layer * config.n_local_heads | 1) * entry  # odd: see Stack::block_size
@@ -232,26 +231,17 @@ class NativeNetwork:
         )
         return structure, cache, blocks
 
-    def _layer(self, config: TransformerConfig, tensors: dict[str, Tensor], prefix: str) -> abi.Layer:
+    def _layer(self, weights: LayerWeights) -> abi.Layer:
         pack = self._packer
-
-        def linear(name: str) -> abi.Linear:
-            bias = tensors.get(f"{prefix}{name}.bias")
-            return pack.linear(tensors[f"{prefix}{name}.weight"], bias, self._bits)
-
-        def vector(name: str) -> int:
-            return pack.vector(tensors[f"{prefix}{name}.weight"])
-
-        feed_forward = f"{prefix}feed_forward"
         return abi.Layer(
-            attention_norm=vector("attention_norm"),
-            ffn_norm=vector("ffn_norm"),
-            q_norm=vector("attention.q_norm") if config.qk_norm else None,
-            k_norm=vector("attention.k_norm") if config.qk_norm else None,
-            qkv=linear("attention.wqkv"),
-            wo=linear("attention.wo"),
-            w13=pack.gated(tensors[f"{feed_forward}.w1.weight"], tensors[f"{feed_forward}.w3.weight"], self._bits),
-            w2=linear("feed_forward.w2"),
+            attention_norm=pack.vector(weights.attention_norm),
+            ffn_norm=pack.vector(weights.ffn_norm),
+            q_norm=None if weights.q_norm is None else pack.vector(weights.q_norm),
+            k_norm=None if weights.k_norm is None else pack.vector(weights.k_norm),
+            qkv=self._linear(weights.qkv, self._bits),
+            wo=self._linear(weights.wo, self._bits),
+            w13=pack.gated(weights.w1.weight, weights.w3.weight, self._bits),
+            w2=self._linear(weights.w2, self._bits),
         )
 
 

@@ -11,6 +11,7 @@ from models.text_to_semantic.native import abi
 
 PANEL, GROUP, LANES = 32, 64, 16  # kPanel, kGroup, kLanes of the kernels
 MAX_HEAD_DIM = 256  # kMaxHeadDim: their buffers hold no wider head
+PENALTY_WINDOW = 16  # kWindow
 NIBBLE = (4, 12, 0, 8)  # kNibble
 PIECE = 4096  # groups quantised at once, which a cache holds: S1-mini in int4 takes 6 s, in whole layers 14
 TRIED = (0.8, 0.87, 0.93, 1.0)  # of the range of a group in int4: more gain little, see quantize_int4

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PENALTY_WINDOW = 16  # frames, as upstream's decode_n_tokens
-
 
 @dataclass(slots=True)
 class SamplingRows:

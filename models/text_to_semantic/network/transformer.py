@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.checkpoint.configs import TransformerConfig
-from models.text_to_semantic.network.linear import Quantization, make_linear
+from models.text_to_semantic.network.linear import Linear, Quantization, make_linear
+from models.text_to_semantic.network.weights import LayerWeights, LinearWeights, StackWeights
 
 Slots = slice | Tensor  # of a batch's rows: a range of slots, or an int64 tensor of slot numbers
 
@@ -64,31 +65,20 @@ class Cache:
 
 
 class Block:
-    """One transformer block over tensors named as upstream's `TransformerBlock`."""
+    """One transformer block (upstream's `TransformerBlock`)."""
 
     def __init__(
-        self,
-        config: TransformerConfig,
-        tensors: dict[str, Tensor],
-        prefix: str,
-        quantization: Quantization,
-        like: Tensor,
+        self, config: TransformerConfig, weights: LayerWeights, quantization: Quantization, like: Tensor
     ) -> None:
-        def linear(*names: str) -> object:
-            weight = torch.cat([tensors[f"{prefix}{name}.weight"] for name in names])
-            bias = tensors.get(f"{prefix}{names[0]}.bias")
-            return make_linear(weight, bias, quantization, like)
-
-        def norm(name: str) -> Tensor:
-            return tensors[f"{prefix}{name}.weight"].to(like)
+        def linear(of: LinearWeights) -> Linear:
+            return make_linear(of.weight, of.bias, quantization, like)
 
         self.config = config
-        self.wqkv = linear("attention.wqkv")
-        self.wo = linear("attention.wo")
-        self.w13 = linear("feed_forward.w1", "feed_forward.w3")
-        self.w2 = linear("feed_forward.w2")
-        self.attention_norm, self.ffn_norm = norm("attention_norm"), norm("ffn_norm")
-        self.qk_norm = (norm("attention.q_norm"), norm("attention.k_norm")) if config.qk_norm else None
+        self.wqkv, self.wo, self.w2 = linear(weights.qkv), linear(weights.wo), linear(weights.w2)
+        self.w13 = linear(LinearWeights(torch.cat([weights.w1.weight, weights.w3.weight])))
+        self.attention_norm, self.ffn_norm = weights.attention_norm.to(like), weights.ffn_norm.to(like)
+        norms = weights.q_norm, weights.k_norm
+        self.qk_norm = None if norms[0] is None or norms[1] is None else (norms[0].to(like), norms[1].to(like))
 
     def __call__(
         self, x: Tensor, rope: Tensor, cache: Cache, slots: Slots, positions: Tensor, context: int, mask: Tensor
@@ -123,6 +113,43 @@ class Block:
             q, keys.repeat_interleave(group, 1), values.repeat_interleave(group, 1), attn_mask=mask
         )
         return self.wo(y.transpose(1, 2).flatten(2))
+
+
+class Transformer:
+    """A stack of blocks, their cache for every slot, and the head that reads what comes out."""
+
+    def __init__(
+        self,
+        config: TransformerConfig,
+        weights: StackWeights,
+        quantization: Quantization,
+        like: Tensor,
+        *,
+        slots: int,
+        positions: int,
+        room: int,
+    ) -> None:
+        """Positions are below `positions`; the cache has `room` for at least as many."""
+        self.config = config
+        self.blocks = [Block(config, layer, quantization, like) for layer in weights.layers]
+        self.caches = [Cache(slots, room, config, like) for _ in weights.layers]
+        self.rope = rope_table(positions, config).to(like.device)
+        self.norm = weights.norm.to(like)
+        self.head = make_linear(weights.head.weight, weights.head.bias, quantization, like)
+
+    def __call__(self, x: Tensor, rope: Tensor, slots: Slots, positions: Tensor, context: int, mask: Tensor) -> Tensor:
+        """As `Block`, through all of them; `rope` (B, T, E/2, 2) is the table's at `positions`."""
+        for block, cache in zip(self.blocks, self.caches, strict=True):
+            x = block(x, rope, cache, slots, positions, context, mask)
+        return x
+
+    def normed(self, hidden: Tensor) -> Tensor:
+        """A hidden state (B, T, D) through the last norm."""
+        return rms_norm(hidden, self.norm, self.config.norm_eps)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """What the head makes of the hidden states (B, 1, D): (B, V) fp32."""
+        return self.head(self.normed(hidden))[:, 0].float()
 
 
 def _lazy_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:

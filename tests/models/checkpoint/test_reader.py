@@ -57,7 +57,7 @@ def test_language_model_tensors_are_those_of_upstreams_module(recipe, tiny: Path
     given = {key: getattr(config, key, given[key]) for key in given} | {"max_seq_len": 64}
     with torch.device("meta"):
         module = DualARTransformer(DualARModelArgs(**given), tokenizer=FishTokenizer.from_pretrained(str(tiny)))
-    assert {name: tuple(t.shape) for name, t in module.state_dict().items()} == language_model_shapes(config)
+    assert {name: tuple(t.shape) for name, t in module.state_dict().items()} == language_model_shapes(config.network)
 
 
 def test_codec_tensors_are_those_of_upstreams_module(tiny: Path) -> None:
@@ -73,7 +73,9 @@ def test_codec_tensors_are_those_of_upstreams_module(tiny: Path) -> None:
 def test_s1_minis_numbers() -> None:
     config = CodecConfig()
     assert (config.frame_length, config.num_codebooks, round(config.frame_rate, 3)) == (2048, 10, 21.533)
-    parameters = sum(torch.Size(shape).numel() for shape in language_model_shapes(S1_MINI.language_model).values())
+    parameters = sum(
+        torch.Size(shape).numel() for shape in language_model_shapes(S1_MINI.language_model.network).values()
+    )
     assert round(parameters / 1e6, 1) == 860.2
 
 
@@ -119,7 +121,7 @@ def test_params_are_counted_as_they_load(tiny: Path, half: str) -> None:
 def test_config_keys(copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(config | {"torch_dtype": "bfloat16"}))
-    assert Checkpoint(copy).language_model_config == TINY.language_model
+    assert Checkpoint(copy).language_model_config == TINY.language_model.network
     for faulty, message in (
         (config | {"n_layers": 2}, "unknown key 'n_layers'; did you mean 'n_layer'"),
         ({k: v for k, v in config.items() if k != "dim"}, "missing dim"),

@@ -17,7 +17,8 @@ from models.checkpoint.tensors import language_model_shapes
 from models.native import build
 from models.runtime import memory
 from models.text_to_semantic.load import make_network
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prompt import PromptEncoder
 
 if reason := build.available():
@@ -84,8 +85,8 @@ def test_a_kernel_that_takes_no_advice_gives_small_pages(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("quantization", ["int8", "int4"])
 def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path, quantization: str) -> None:
     config, encoder = Checkpoint(tiny).language_model_config, PromptEncoder(tiny, 4)
-    wide = replace(config, head_dim=264, n_head=2, n_local_heads=2)
+    wide = replace(config, slow=replace(config.slow, head_dim=264, n_head=2, n_local_heads=2))
     tensors = {name: torch.zeros(shape) for name, shape in language_model_shapes(wide).items()}
     options = {"device": "cpu", "dtype": torch.bfloat16, "quantization": quantization, "slots": 1, "threads": 1}
-    network = make_network(wide, tensors, encoder.ids, positions=32, **options)
-    assert isinstance(network, Network) and network.quantization == "int8"
+    network = make_network(Weights.of(wide, encoder.ids, tensors), positions=32, **options)
+    assert isinstance(network, TorchNetwork) and network.quantization == "int8"

@@ -17,7 +17,7 @@ from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network.linear import make_linear
-from models.text_to_semantic.network.network import CONTEXT_BUCKET
+from models.text_to_semantic.network.torch_network import CONTEXT_BUCKET
 from models.text_to_semantic.network.traffic import weights_per_step
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.text_to_semantic.prompt import PromptEncoder
@@ -103,7 +103,7 @@ def test_memory_in_use_is_counted(make_engine, encoder: PromptEncoder) -> None:
     stats = engine.stats()
     assert stats["positions_used"] == encoder.encode(prompt).values.shape[1] + 3
     network = engine._network
-    held = sum(cache.k.nbytes + cache.v.nbytes for cache in network._caches)
+    held = sum(cache.k.nbytes + cache.v.nbytes for cache in network.slow.caches)
     assert stats["kv_bytes_per_position"] * network.slots * (network.positions + CONTEXT_BUCKET) == held
     engine.abort("paused")
 
@@ -116,7 +116,7 @@ def test_weights_of_a_step_are_those_of_the_checkpoint(tiny: Path) -> None:
         return sum(t.numel() for name, t in tensors.items() if name.startswith(prefix) and t.ndim == 2)
 
     fast = stack("fast_layers.") + tensors["fast_output.weight"][: config.residual_codebook_size].numel()
-    slow = stack("layers.") + config.dim * (config.codebook_size + 1)
+    slow = stack("layers.") + config.slow.dim * (config.codebook_size + 1)
     assert weights_per_step(config) == slow + (config.num_codebooks - 1) * fast + stack("fast_project_in")
 
 
@@ -148,8 +148,7 @@ def test_an_engine_runs_on_the_native_kernels(tiny: Path, encoder: PromptEncoder
     checkpoint = Checkpoint(tiny)
 
     def run(slots: int, texts: list[Prompt]) -> list[np.ndarray]:
-        config, tensors = checkpoint.language_model_config, checkpoint.language_model_tensors()
-        network = NativeNetwork(config, tensors, encoder.ids, slots=slots, positions=400, threads=2)
+        network = NativeNetwork(checkpoint.weights(encoder.ids), slots=slots, positions=400, threads=2)
         engine = Engine(
             network, Scheduler(slots, 16, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(1000)
         )

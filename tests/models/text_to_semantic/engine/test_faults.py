@@ -193,8 +193,7 @@ from models.text_to_semantic.engine.scheduler import Scheduler
 from models.types import Prompt, Sampling
 
 checkpoint, encoder = Checkpoint(sys.argv[1]), PromptEncoder(sys.argv[1], 4)
-tensors = checkpoint.language_model_tensors()
-network = NativeNetwork(checkpoint.language_model_config, tensors, encoder.ids, slots=4, positions=900, threads=2)
+network = NativeNetwork(checkpoint.weights(encoder.ids), slots=4, positions=900, threads=2)
 engine = Engine(network, Scheduler(4, 4, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(0))
 speaks = threading.Event()
 for i in range(4):

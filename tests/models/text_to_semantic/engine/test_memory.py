@@ -22,11 +22,11 @@ from models.native import build
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
 from models.text_to_semantic.native.network import NativeNetwork
-from models.text_to_semantic.network.network import EncodedPrompt
+from models.text_to_semantic.network.interface import EncodedPrompt
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import Finished, OutOfMemory, Sampling
 from tests.graph.control_group import ControlGroup, made
-from tests.models.text_to_semantic.network.small_network import IDS, SMALL, prompt, weights
+from tests.models.text_to_semantic.network.small_network import SMALL, prompt, weights
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
@@ -39,7 +39,7 @@ MARGIN = 100_000_000  # instead of the real one, which would take long to fill
 
 
 def wide() -> NativeNetwork:
-    return NativeNetwork(WIDE, weights(WIDE), IDS, slots=SLOTS, positions=POSITIONS, threads=1)
+    return NativeNetwork(weights(WIDE), slots=SLOTS, positions=POSITIONS, threads=1)
 
 
 def speak(engine: Engine, prompts: list[int], frames: int = 4) -> list[Finished | Exception]:

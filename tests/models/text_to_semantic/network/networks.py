@@ -10,13 +10,12 @@ from torch import Tensor
 
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.native.packing import GROUP, quantize
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.prompt import PromptEncoder
 
 
-def network(path: Path, encoder: PromptEncoder, **options: object) -> Network:
-    checkpoint = Checkpoint(path)
-    return Network(checkpoint.language_model_config, checkpoint.language_model_tensors(), encoder.ids, **options)
+def network(path: Path, encoder: PromptEncoder, **options: object) -> TorchNetwork:
+    return TorchNetwork(Checkpoint(path).weights(encoder.ids), **options)
 
 
 def rounded(weight: Tensor, bits: int) -> Tensor:

@@ -7,14 +7,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from models.checkpoint.configs import LanguageModelConfig
 from models.checkpoint.tensors import language_model_shapes
-from models.text_to_semantic.network.network import TokenIds
+from models.families.s1.config import DualARConfig
+from models.text_to_semantic.network.interface import TokenIds
+from models.text_to_semantic.network.weights import Weights
 from models.types import Sampling
 
 CODES, TEXT = 1030, 300
 IDS = TokenIds(semantic_begin=TEXT, end=TEXT - 1)
-SMALL = LanguageModelConfig(
+SMALL = DualARConfig(
     vocab_size=TEXT + CODES + 2,
     n_layer=3,
     n_head=6,
@@ -36,7 +37,7 @@ SMALL = LanguageModelConfig(
 )
 
 
-def weights(config: LanguageModelConfig, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
+def tensors(config: DualARConfig, dtype: torch.dtype = torch.bfloat16) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(0)
 
     def tensor(name: str, shape: tuple[int, ...]) -> Tensor:
@@ -45,11 +46,15 @@ def weights(config: LanguageModelConfig, dtype: torch.dtype = torch.bfloat16) ->
             return 1 + 0.1 * noise
         return noise * (0.03125 if "embeddings" in name else shape[-1] ** -0.5)
 
-    return {name: tensor(name, shape).to(dtype) for name, shape in language_model_shapes(config).items()}
+    return {name: tensor(name, shape).to(dtype) for name, shape in language_model_shapes(config.network).items()}
+
+
+def weights(config: DualARConfig, dtype: torch.dtype = torch.bfloat16) -> Weights:
+    return Weights.of(config.network, IDS, tensors(config, dtype))
 
 
 @cache
-def small_weights() -> dict[str, Tensor]:
+def small_weights() -> Weights:
     return weights(SMALL)
 
 

@@ -20,12 +20,14 @@ from torch._inductor.utils import run_and_get_code
 from models.runtime.buckets import at_least, doublings
 from models.text_to_semantic.fused import cuda_graphs
 from models.text_to_semantic.fused.cuda_graphs import context_buckets
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.load import compile_network
+from models.text_to_semantic.network.interface import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.transformer import Cache
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
-from tests.models.text_to_semantic.network.fused import few_programs, frame  # noqa: F401
+from tests.models.text_to_semantic.network.fused import FusedNetwork, few_programs, frame  # noqa: F401
 
 SLOTS, POSITIONS = 3, 320
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -44,7 +46,7 @@ def test_buckets_of_context() -> None:
 
 
 @pytest.fixture
-def network(tiny: Path) -> Network:
+def network(tiny: Path) -> TorchNetwork:
     return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=DEVICE)
 
 
@@ -86,17 +88,17 @@ def speak(network: Network, prompt: torch.Tensor, frames: int = 12) -> list[list
 
 
 def test_the_step_is_one_graph_and_draws_the_same(
-    network: Network, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    network: TorchNetwork, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not torch.cuda.is_available():  # Inductor's C++ takes minutes on two cores and draws the same
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     prompt = PromptEncoder(tiny, network.config.num_codebooks).encode(Prompt("All of it in one graph.")).values
-    found = torch._dynamo.explain(network._step_of)(SLOTS, 64)
+    found = torch._dynamo.explain(network.step)(SLOTS, 64)
     assert (found.graph_count, found.graph_break_count) == (1, 0), found.break_reasons
     eager = speak(network, prompt)
-    network.compile()
-    assert speak(network, prompt) == eager
-    assert network.compiled and bool(network._prompts) == torch.cuda.is_available()
+    fast = compile_network(network)
+    assert speak(fast, prompt) == eager
+    assert fast.compiled and isinstance(fast, FusedNetwork) == torch.cuda.is_available()
 
 
 class Eager(cuda_graphs.Replay):
@@ -107,10 +109,10 @@ class Eager(cuda_graphs.Replay):
         self._graph = SimpleNamespace(replay=lambda: setattr(self, "_result", function(*inputs)))
 
 
-def state_of(network: Network) -> list[Tensor]:
+def state_of(network: TorchNetwork) -> list[Tensor]:
     """All that a network keeps, slots first."""
     own = [value for value in vars(network.state).values() if isinstance(value, Tensor) and len(value) == SLOTS]
-    return own + [each for cache in network._caches + network._fast_caches for each in (cache.k, cache.v)]
+    return own + [each for cache in network.slow.caches + network.fast.caches for each in (cache.k, cache.v)]
 
 
 @pytest.mark.usefixtures("few_programs")
@@ -126,11 +128,9 @@ def test_what_a_graph_reads_and_writes_lives_as_long(tiny: Path, monkeypatch: py
     monkeypatch.setattr(
         frame.FusedFrame, "__init__", lambda self, network: (made.append(weakref.ref(self)), build(self, network))[1]
     )
-    network = networks.network(tiny, PromptEncoder(tiny, 4), slots=1, positions=128, device=DEVICE)
-    with torch.no_grad():
-        network._capture()
+    network = FusedNetwork(networks.network(tiny, PromptEncoder(tiny, 4), slots=1, positions=128, device=DEVICE))
     gc.collect()
-    assert [each() is not None for each in made] == [True]
+    assert [each() is not None for each in made] == [network.compiled]
 
 
 @pytest.mark.usefixtures("few_programs")
@@ -142,12 +142,12 @@ def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(cuda_graphs, "Replay", Eager)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
     encoder = PromptEncoder(tiny, 4)
-    plain, padded = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS, device=DEVICE) for _ in range(2))
-    padded._capture()
-    padded._run_step = padded._step_of  # the step's kernels have tests of their own
+    plain, eager = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS, device=DEVICE) for _ in range(2))
+    padded = FusedNetwork(eager)
+    monkeypatch.setattr(padded, "decode", eager.decode)  # the step's kernels have tests of their own
     speak(plain, encoder.encode(Prompt("Said before.")).values)
     speak(padded, encoder.encode(Prompt("Said before.")).values)
-    before = [each.clone() for each in state_of(padded)]
+    before = [each.clone() for each in state_of(eager)]
     assert len(before) > 8
     values = torch.randint(0, plain.ids.semantic_begin, (1 + plain.config.num_codebooks, length), dtype=torch.int32)
     values[0, 9:30] = plain.ids.semantic_begin + values[0, 9:30] % plain.config.codebook_size
@@ -158,10 +158,10 @@ def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyP
         for start in range(0, length, chunk):
             hidden = network.prefill(1, values[:, start : start + chunk], start).clone()
         found.append((hidden, [network.first_frame(1, hidden)[0].tolist()]))
-    for now, then, other in zip(state_of(padded), before, state_of(plain), strict=True):
+    for now, then, other in zip(state_of(eager), before, state_of(plain), strict=True):
         assert torch.equal(now[[0, 2]], then[[0, 2]])
         assert now.dtype.is_floating_point or torch.equal(now, other)
-    for cache, other in zip(padded._caches, plain._caches, strict=True):
+    for cache, other in zip(eager.slow.caches, plain.slow.caches, strict=True):
         torch.testing.assert_close(cache.k[1, :, :POSITIONS], other.k[1, :, :POSITIONS])
         torch.testing.assert_close(cache.v[1, :, :POSITIONS], other.v[1, :, :POSITIONS])
     for network, (_, frames) in zip((plain, padded), found, strict=True):

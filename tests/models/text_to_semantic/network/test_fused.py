@@ -11,7 +11,7 @@ from torch import Tensor
 
 from checkpoints.build import TINY, build
 from models.text_to_semantic.network.linear import Quantization
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
@@ -24,7 +24,7 @@ TILE = frame._tile  # as it is where programs are many
 pytestmark = pytest.mark.usefixtures("few_programs")
 
 
-def speak(network: Network, prompt: Tensor, fused: bool, slots: list[int], steps: int) -> list[list[int]]:
+def speak(network: TorchNetwork, prompt: Tensor, fused: bool, slots: list[int], steps: int) -> list[list[int]]:
     """Frames of `slots`, whose prompts differ in length; those between them are never active."""
     by_kernels = frame.FusedFrame(network)
     drawn, rows = [], max(slots) + 1
@@ -90,9 +90,9 @@ def test_other_shapes_of_checkpoint(
     assert speaks[1] == speaks[0]
 
 
-def widen(network: Network) -> None:
+def widen(network: TorchNetwork) -> None:
     """Weights as an accelerator keeps them in int8."""
-    for layer in network._layers + network._fast_layers:
+    for layer in network.slow.blocks + network.fast.blocks:
         for name in ("wqkv", "wo", "w13", "w2"):
             plain = getattr(layer, name)
             scale = plain.weight.abs().amax(1) / 127

@@ -12,14 +12,14 @@ import torch
 from models.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.native.packing import LANES
-from tests.models.text_to_semantic.network.small_network import IDS, SMALL, prompt, sampling, small_weights
+from tests.models.text_to_semantic.network.small_network import prompt, sampling, small_weights
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 
 
 def native(slots: int = 1, threads: int = 1, bits: int = 8) -> NativeNetwork:
-    return NativeNetwork(SMALL, small_weights(), IDS, slots=slots, positions=1100, threads=threads, bits=bits)
+    return NativeNetwork(small_weights(), slots=slots, positions=1100, threads=threads, bits=bits)
 
 
 def start(network: NativeNetwork, slot: int, length: int, seed: int, chunk: int = 10**6) -> list[int]:
@@ -56,7 +56,7 @@ def test_tiles_change_no_bit(rows: int, bits: int) -> None:
     """Where the machine has matrix tiles; elsewhere both are compiled to the same."""
     hidden = []
     for flags in ((), ("-DSHOAL_WITHOUT_TILES",)):
-        network = NativeNetwork(SMALL, small_weights(), IDS, slots=1, positions=200, threads=2, bits=bits, flags=flags)
+        network = NativeNetwork(small_weights(), slots=1, positions=200, threads=2, bits=bits, flags=flags)
         network.reset(0, sampling(1))
         hidden.append(network.prefill(0, prompt(rows, 4), 0))
     assert torch.equal(*hidden)
@@ -113,7 +113,7 @@ def test_slots_read_one_kept_prefix() -> None:
         network.reset(slot, sampling(5))
         network.restore_prefix(slot, prefix)
         again = network.copy_prefix(slot, 97)
-        assert torch.equal(again[1], prefix[1]), "a prefix can be kept anew from a slot that shares it"
+        assert torch.equal(again.tensors[0], prefix.tensors[0]), "a prefix can be kept anew from a slot that shares it"
         hidden = network.prefill(slot, prompt(120, 5)[:, 97:], 97)
         assert not network._slot_cache(slot)[: 97 // LANES].any(), "whole blocks are read where they are kept"
         frames.append([network.first_frame(slot, hidden)[0].tolist()])

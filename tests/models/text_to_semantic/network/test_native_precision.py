@@ -11,9 +11,18 @@ from torch import Tensor
 from models.native import build
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.native.packing import GROUP
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.torch_network import TorchNetwork
+from models.text_to_semantic.network.weights import Weights
 from tests.models.text_to_semantic.network.networks import kept, rounded
-from tests.models.text_to_semantic.network.small_network import IDS, SMALL, prompt, sampling, small_weights, weights
+from tests.models.text_to_semantic.network.small_network import (
+    IDS,
+    SMALL,
+    prompt,
+    sampling,
+    small_weights,
+    tensors,
+    weights,
+)
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
@@ -32,12 +41,11 @@ VARIANTS = {
 @pytest.mark.parametrize("flags", [(), PORTABLE], ids=["native", "portable"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_logits_are_those_of_fp32(name: str, flags: tuple[str, ...]) -> None:
-    config = VARIANTS[name]
-    tensors = weights(config, torch.float32 if name == "biases" else torch.bfloat16)
-    oracle = Network(config, tensors, IDS, slots=2, positions=128)
-    network = NativeNetwork(config, tensors, IDS, slots=2, positions=128, flags=flags)
+    loaded = weights(VARIANTS[name], torch.float32 if name == "biases" else torch.bfloat16)
+    oracle = TorchNetwork(loaded, slots=2, positions=128)
+    network = NativeNetwork(loaded, slots=2, positions=128, flags=flags)
     logits: list[Tensor] = []
-    oracle._head, oracle._fast_head = kept(oracle._head, logits), kept(oracle._fast_head, logits)
+    oracle.slow.head, oracle.fast.head = kept(oracle.slow.head, logits), kept(oracle.fast.head, logits)
     compared = 0
     for seed in range(3):
         values = prompt(50, seed)
@@ -65,18 +73,20 @@ def test_logits_are_those_of_fp32(name: str, flags: tuple[str, ...]) -> None:
     assert compared > 20
 
 
-def as_quantized(tensors: dict[str, Tensor], bits: int) -> dict[str, Tensor]:
-    """With the weights of the layers as the kernels multiply by them."""
-    linear = {name for name, tensor in tensors.items() if "layers." in name and tensor.dim() == 2}
-    return {name: rounded(tensor, bits) if name in linear else tensor for name, tensor in tensors.items()}
+def as_quantized(bits: int) -> Weights:
+    """The small network with the weights of its layers as the kernels multiply by them."""
+    stored = tensors(SMALL)
+    linear = {name for name, tensor in stored.items() if "layers." in name and tensor.dim() == 2}
+    as_read = {name: rounded(tensor, bits) if name in linear else tensor for name, tensor in stored.items()}
+    return Weights.of(SMALL.network, IDS, as_read)
 
 
 @pytest.mark.parametrize("flags", [(), PORTABLE], ids=["native", "portable"])
 @pytest.mark.parametrize("bits", [8, 4])
 def test_layers_multiply_by_their_quantized_weights(bits: int, flags: tuple[str, ...]) -> None:
     """So closely that one misplaced weight would show."""
-    oracle = Network(SMALL, as_quantized(small_weights(), bits), IDS, slots=1, positions=128)
-    network = NativeNetwork(SMALL, small_weights(), IDS, slots=1, positions=128, bits=bits, flags=flags)
+    oracle = TorchNetwork(as_quantized(bits), slots=1, positions=128)
+    network = NativeNetwork(small_weights(), slots=1, positions=128, bits=bits, flags=flags)
     for length in (1, 5, 50):
         wide, hidden = (each.prefill(0, prompt(length), 0) for each in (oracle, network))
         assert torch.cosine_similarity(hidden, wide, dim=-1) > 0.9999

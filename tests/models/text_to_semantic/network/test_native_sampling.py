@@ -9,7 +9,8 @@ from torch import Tensor
 
 from models.native import build
 from models.text_to_semantic.native import abi
-from models.text_to_semantic.network.sampling import PENALTY_WINDOW, SamplingRows, draw, exponential_noise
+from models.text_to_semantic.native.packing import PENALTY_WINDOW
+from models.text_to_semantic.network.sampling import SamplingRows, draw, exponential_noise
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)

@@ -20,12 +20,13 @@ from models.checkpoint.reader import Checkpoint
 from models.codec.state import Step
 from models.reference_encoder.encoder import ReferenceEncoder
 from models.text_to_semantic.fused import cuda_graphs
+from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.linear import Quantization
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from models.vq_decoder.decoder import VQDecoder
 from tests.models.text_to_semantic.network import networks
-from tests.models.text_to_semantic.network.fused import layers, tokens
+from tests.models.text_to_semantic.network.fused import FusedNetwork, layers, tokens
 from tests.models.text_to_semantic.network.test_cuda_graphs import Eager
 
 
@@ -71,15 +72,14 @@ def test_frames_are_drawn_and_the_host_never_waits(
 ) -> None:
     encoder = PromptEncoder(tiny, Checkpoint(tiny).language_model_config.num_codebooks)
     options = {"slots": 4, "positions": 320, "device": "cuda", "dtype": torch.bfloat16, "quantization": quantization}
-    network = networks.network(tiny, encoder, **options)
+    network: Network = networks.network(tiny, encoder, **options)
     launched: list[str] = []
     if replayed:  # what a graph is captured from runs at each call
         monkeypatch.setattr(cuda_graphs, "Replay", Eager)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
         for module, name in ((layers, "linear"), (layers, "attend"), (tokens, "embed"), (tokens, "draw")):
             monkeypatch.setattr(module, name, Launched(launched))
-        network.compile()
-        assert network.compiled
+        network = FusedNetwork(network)
     prompt = encoder.encode(Prompt("Nobody waits for this.")).values
     with Waits() as waits:
         network.reset(0, Sampling(seed=1))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.text_to_semantic.network.network import Network
+from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.sampling import exponential_noise
+from models.text_to_semantic.network.slots import SlotState
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import EncodedReference, Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
@@ -87,8 +88,34 @@ def upstream_frames(model: DualARTransformer, prompt: Prompt, monkeypatch: pytes
     return sequence[:, values.shape[1] :]
 
 
-def network(tiny: Path, encoder: PromptEncoder, slots: int, **options: object) -> Network:
-    return networks.network(tiny, encoder, slots=slots, positions=512, upstream_penalty=True, **options)
+class UpstreamSlots(SlotState):
+    """Slots with the fault of upstream's repetition penalty: for the semantic token it reads only the oldest frame of
+    its window. The window begins with zeros and leaves out the first frame, which is drawn without one."""
+
+    def reset(self, slot: int, sampling: Sampling) -> None:
+        super().reset(slot, sampling)
+        self.history[slot] = 0  # which is code 0, but as a vocabulary id no semantic token
+        self.history[slot, 0] = -1
+
+    def window(self, slots: slice) -> torch.Tensor:
+        history, step = self.history[slots], self.step[slots]
+        size = history.shape[2]
+        filled = (step - 1).clamp(min=0)
+        oldest = torch.where(filled < size, 0, filled % size)[:, None]
+        semantic = history[:, :1].gather(2, oldest[:, None]).expand(-1, -1, size)
+        return torch.where((step == 0)[:, None, None], -1, torch.cat([semantic, history[:, 1:]], dim=1))
+
+    def remember(self, slots: slice, frame: torch.Tensor, step: torch.Tensor) -> None:
+        before = self.history[slots].clone()
+        super().remember(slots, frame, (step - 1).clamp(min=0))
+        self.history[slots] = torch.where((step > 0)[:, None, None], self.history[slots], before)
+
+
+def network(tiny: Path, encoder: PromptEncoder, slots: int) -> Network:
+    made = networks.network(tiny, encoder, slots=slots, positions=512)
+    window = made.config.sampling.penalty_window
+    made.state = UpstreamSlots(slots, 1 + made.config.num_codebooks, window, made.device)
+    return made
 
 
 def start(

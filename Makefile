@@ -1,7 +1,9 @@
 # make serve   install what is missing, then serve on http://localhost:8000 (PORT=, CHECKPOINT=, DEVICE=, VOICES=)
 # make test    the whole suite (ARGS="tests/models -k audio" for a part)
 # make bench   upstream against ours, same weights, same run
-# make lint, make install; make lock pins the dependencies anew (needs uv)
+# make lint    ruff, mypy, clang-format
+# make install what serves, without starting it
+# make lock    pins the dependencies anew (needs uv): requirements.txt serves, requirements-dev.txt is for tests, lint and benches
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -14,9 +16,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 # Named by content: what is installed already is not installed again, whatever git did to the files' dates.
 PACKAGES := $(VENV)/packages-$(shell cat requirements.txt | cksum | tr ' ' '-')
+DEV := $(VENV)/dev-$(shell cat requirements-dev.txt 2> /dev/null | cksum | tr ' ' '-')
 PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
 
-.PHONY: serve install packages project native test bench lint lock
+.PHONY: serve install packages dev project native test bench lint lock
 .DELETE_ON_ERROR:
 
 serve: install
@@ -36,9 +39,15 @@ $(PACKAGES):
 	@$(RUN) -m pip --version > /dev/null 2>&1 || test -n "$(FOUND)" || { echo "Shoal needs Python 3.11 or 3.12 with venv: \
 	install it (Debian, Ubuntu: apt install python3-venv, for an NVIDIA GPU also gcc python3-dev) or name it (make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(RUN) -m pip --version > /dev/null 2>&1 || $(FOUND) -m venv --clear $(VENV)
-	@echo "Installing into $(VENV): about 3 GB to download, 6 GB on disk."
+	@echo "Installing into $(VENV): about 3 GB to download, 5.3 GB on disk."
 	$(PIP) -r requirements.txt
 	@rm -f $(VENV)/packages-* && touch $@
+
+dev: $(DEV)
+
+$(DEV): $(PACKAGES)
+	$(PIP) -r requirements-dev.txt
+	@rm -f $(VENV)/dev-* && touch $@
 
 project: $(PROJECT)
 
@@ -49,18 +58,23 @@ $(PROJECT): $(PACKAGES)
 native: $(PROJECT)
 	@$(RUN) -m models.native || true
 
-test: install
+test: install dev
 	$(RUN) -m pytest --timeout 300 $(ARGS)
 
-bench: install
+bench: install dev
 	$(RUN) -m tests.bench $(ARGS)
 
-lint: install
+lint: dev
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 	@test ! -e .clang-format || $(VENV)/bin/clang-format --dry-run -Werror $$(find models tests -name '*.h' -o -name '*.cpp')
 
+LOCK := uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
 lock:
-	uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml --group dev \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.txt
+	$(LOCK) --output-file requirements.txt
+	$(LOCK) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	awk -F'==' 'NR == FNR {serves[$$1]; next} !($$1 in serves)' requirements.txt requirements-dev.txt > requirements-dev.txt.new
+	mv requirements-dev.txt.new requirements-dev.txt

@@ -44,7 +44,11 @@ NETWORKS = [
 ]
 
 # Declared and used, but not by an import of our own.
-TOOLS = {"python-multipart", "pytest-asyncio", "pytest-timeout", "ruff", "mypy", "clang-format", "setuptools"}
+TOOLS = {
+    *("python-multipart", "huggingface-hub", "setuptools"),  # forms; `hf` fetches checkpoints; builds the project
+    *("pytest-asyncio", "pytest-timeout", "ruff", "mypy", "clang-format"),
+    *("descript-audio-codec", "einops", "loguru", "loralib"),  # what upstream's networks import
+}
 STUBS = "types-"  # types of packages that have none of their own: for mypy
 OPTIONAL = {"matplotlib"}  # the benchmark draws only where it is installed
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -24,8 +24,9 @@ from tests.paths import ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 CONFIG = (ROOT / "serve_config.yaml").read_text()
-LINES = (ROOT / "requirements.txt").read_text().splitlines()
-PINNED = {canonicalize_name(Requirement(line).name): Requirement(line) for line in LINES}
+SERVES = (ROOT / "requirements.txt").read_text().splitlines()
+DEVELOPS = (ROOT / "requirements-dev.txt").read_text().splitlines()  # besides, for tests, lint and benches
+PINNED = {canonicalize_name(Requirement(line).name): Requirement(line) for line in SERVES + DEVELOPS}
 
 UNWANTED = [
     "gradio",
@@ -61,9 +62,39 @@ def make(*arguments: str, directory: Path = ROOT, **environment: str) -> subproc
 
 
 def test_every_requirement_is_pinned_and_from_the_index() -> None:
-    assert len(PINNED) == len(LINES), "a package is pinned twice, for different Pythons"
-    for line in LINES:
+    assert len(PINNED) == len(SERVES + DEVELOPS), "a package is pinned twice"
+    for line in SERVES + DEVELOPS:
         assert re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; .+)?", line), line
+
+
+def brought(requirements: list[str]) -> set[str]:
+    """Names of all packages that these requirements bring on this machine, by the metadata of what is installed."""
+    uv = project()["tool"]["uv"]
+    replaced = {entry["name"]: entry["requires-dist"] for entry in uv["dependency-metadata"]}
+    seen: set[tuple[str, str]] = set()
+    left = [(Requirement(each), "") for each in requirements]
+    while left:
+        requirement, extra = left.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        for wanted in {"", *requirement.extras} if name not in uv["exclude-dependencies"] else ():
+            if (name, wanted) not in seen:
+                seen.add((name, wanted))
+                left += [(Requirement(each), wanted) for each in replaced.get(name, requires(name) or ())]
+    return {name for name, _ in seen}
+
+
+def locked(lines: list[str]) -> set[str]:
+    """Names that a lock installs on this machine."""
+    pins = map(Requirement, lines)
+    return {canonicalize_name(pin.name) for pin in pins if pin.marker is None or pin.marker.evaluate()}
+
+
+def test_what_serves_is_all_that_is_installed_to_serve() -> None:
+    serving = project()["project"]["dependencies"]
+    assert locked(SERVES) == brought(serving), "requirements.txt: run `make lock`"
+    assert locked(SERVES + DEVELOPS) == brought(serving + project()["dependency-groups"]["dev"]), "run `make lock`"
 
 
 @pytest.mark.parametrize("name", UNWANTED)
@@ -144,17 +175,26 @@ def test_make_passes_port_and_checkpoint_on() -> None:
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt", "pyproject.toml", "serve_config.yaml"):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "pyproject.toml", "serve_config.yaml"):
         shutil.copy(ROOT / name, tmp_path)
-    first = make("install", directory=tmp_path).stdout
+    first = make("test", directory=tmp_path).stdout
     stamps = re.findall(r"touch (\S+)", first)
-    assert "pip install" in first and len(stamps) == 2
+    assert "pip install" in first and len(stamps) == 3
     for stamp in stamps:
         (tmp_path / stamp).parent.mkdir(exist_ok=True)
         (tmp_path / stamp).touch()
+    assert "pip install" not in make("test", directory=tmp_path).stdout
+    (tmp_path / "requirements-dev.txt").write_text("other==1\n")
+    assert "pip install" in make("test", directory=tmp_path).stdout
     assert "pip install" not in make("install", directory=tmp_path).stdout
     (tmp_path / "requirements.txt").write_text("other==1\n")
     assert "pip install" in make("install", directory=tmp_path).stdout
+
+
+def test_only_what_tests_installs_their_packages() -> None:
+    assert "requirements-dev.txt" not in make("serve", "VENV=none").stdout
+    for target in ("test", "lint", "bench"):
+        assert "-r requirements-dev.txt" in make(target, "VENV=none").stdout
 
 
 def test_without_a_fitting_python_make_says_what_is_needed(tmp_path: Path) -> None:

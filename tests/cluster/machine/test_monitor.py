@@ -87,13 +87,13 @@ def test_a_gpu_lost_midway_loses_its_figures_only_and_comes_back(driver: Driver,
     assert gpus[1] == GpuLoad(1, None, None, None)
     assert "GPU 1" in error and "nvidia-smi" in error
     driver.broken = {("nvmlDeviceGetHandleByIndex", 1): lost}
-    later = meter._tried + gpu_meter.RECONNECT_EVERY
+    later = meter._tried + 2 * gpu_meter.RECONNECT_EVERY
     gpus, error = meter.read(later)
     assert [gpu.index for gpu in gpus] == [0, 1] and gpus[1].vram_used is None
     assert gpus[0] == GpuLoad(0, 40.0, 37.5, 8 * GIB), "the others are listed all the same"
     assert "GPU 1 does not answer" in error
     driver.broken = {}
-    gpus, error = meter.read(meter._tried + gpu_meter.RECONNECT_EVERY)
+    gpus, error = meter.read(meter._tried + 2 * gpu_meter.RECONNECT_EVERY)
     assert gpus[1] == GpuLoad(1, 41.0, 3.125, GIB // 2)
     assert error is None
 
@@ -102,7 +102,7 @@ def test_a_gpu_that_the_driver_lists_no_longer(driver: Driver, meter: GpuMeter) 
     meter.read(0.0)
     driver.count = 1
     meter._fail("a test", pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN))
-    gpus, error = meter.read(meter._tried + gpu_meter.RECONNECT_EVERY)
+    gpus, error = meter.read(meter._tried + 2 * gpu_meter.RECONNECT_EVERY)
     assert gpus == (GpuLoad(0, 40.0, 37.5, 8 * GIB), GpuLoad(1, None, None, None))
     assert "GPU 1 is no longer listed" in error
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.ingress.connections import Connection, connect
+from deployments.monitoring.request_rows import brief
+from deployments.monitoring.stats import RequestStats, traced
 
 access_log = logging.getLogger("shoal.access")
 
@@ -31,7 +33,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         connection = connect(scope, receive, send, self._limit(), self._send_request_id)
-        work = asyncio.ensure_future(self._app(scope, connection.receive, connection.send))
+        with traced(connection.request_id) as trace:
+            work = asyncio.ensure_future(self._app(scope, connection.receive, connection.send))
         watch = asyncio.create_task(connection.watch())
         left = True
         try:
@@ -41,13 +44,15 @@ class Gate:
             work.cancel()
             watch.cancel()
             await asyncio.wait({work, watch})
-            access_log.info("%s", line(connection, left))
+            access_log.info("%s", line(connection, left, trace.requests))
         if not left and not work.cancelled():
             work.result()  # raises what no other middleware has answered
 
 
-def line(connection: Connection, left: bool) -> str:
-    """The access log's line about a connection that is over, without anything that was sent over it."""
+def line(connection: Connection, left: bool, requests: Sequence[RequestStats]) -> str:
+    """The access log's line about a connection that is over, without anything that was sent over it; then the figures
+    of the speech requests that came over it."""
     milliseconds = 1000 * (time.perf_counter() - connection.began)
     outcome = connection.outcome(left)
-    return f"{connection.method} {connection.path} {outcome} {milliseconds:.0f} ms {connection.request_id}"
+    parts = [connection.method, connection.path, str(outcome), f"{milliseconds:.0f} ms", connection.request_id]
+    return " ".join([*parts, *brief(requests)])

@@ -17,10 +17,11 @@ from cluster.planning.stages import LM
 from deployments.ingress.asgi import create_app
 from deployments.ingress.pool_router import LOOK_EVERY, PoolRouter
 from deployments.monitoring.logs import log_through_serve
-from deployments.monitoring.request_log import RequestLog
+from deployments.monitoring.request_log import RequestLog, newest
+from deployments.monitoring.request_rows import Row
 from deployments.monitoring.scrape import Scraper
 from deployments.settings import Settings, read_limits
-from deployments.stages.broadcast import Replicas
+from deployments.stages.broadcast import Replicas, broadcast
 from deployments.stages.handles import RayStages
 from deployments.stages.status import GraphStatus
 from deployments.synthesis.pipeline import Pipeline, Pool
@@ -69,7 +70,7 @@ class Ingress:
         limits = Limits(tier=first.tier, tier_text_chars=first.text_limit, encode_cache=first.reference_cache)
         stages, voices = next(iter(self._stages.values())), VoiceLibrary(settings.voices_url)
         self._pipeline = Pipeline(stages, voices, limits, self._router.route, self._log.record)
-        self._log.follow(self._pipeline)
+        self._log.follow(lambda: (self._pipeline.running, self._pipeline.encoded.hits, self._pipeline.encoded.misses))
         self._configured = False
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -92,6 +93,18 @@ class Ingress:
             references=limits.references,
         )
 
+    async def latest_requests(self) -> list[Row]:
+        """The last speech requests of this replica, the oldest first."""
+        here = serve.get_replica_context().replica_id.unique_id
+        return [{**row, "ingress": here} for row in self._log.latest]
+
+    async def _requests(self) -> list[Row]:
+        """The last speech requests of every ingress replica, the newest first."""
+        context = serve.get_replica_context()
+        itself = serve.get_deployment_handle(context.deployment, context.app_name)
+        answers: list[list[Row]] = await broadcast(itself, "latest_requests")
+        return newest(answers or [await self.latest_requests()])
+
     def __serve_build_asgi_app__(self) -> Starlette:
         settings, plan = self._settings, self._pools.first
         lm = plan.stages[LM]
@@ -108,6 +121,7 @@ class Ingress:
             clear_prefixes=self._replicas.clear_prefixes,
             metrics=self._scraper.text,
             pools=self._router.describe,
+            requests=self._requests,
         )
         keys = [key.get_secret_value() for key in settings.api_keys]
         return create_app(self._pipeline, info, keys, settings.origins, send_request_id=False)  # Serve sends one itself

@@ -1,11 +1,13 @@
-"""Figures that the stages tell: of a request along its way, and of themselves at a moment. Unknown ones are None."""
+"""Measurements per request, and per stage at a point in time. What is not known is None."""
 
 from __future__ import annotations
 
 import time
+import uuid
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import psutil
@@ -116,7 +118,7 @@ class Playback:
 class RequestStats:
     """One speech request. Times in seconds: `wall_seconds` from its arrival to its end, `ttfa_seconds` to its first
     block of audio; `encode_seconds` is the wait for its references' codes. `status` is the HTTP status that it ended
-    with, or would have if audio had not been sent yet, and `error` the kind of what went wrong."""
+    with, or would have if audio had not been sent yet, and `error` the kind of what went wrong. `pool` speaks."""
 
     text_chars: int
     streaming: bool
@@ -129,9 +131,11 @@ class RequestStats:
     audio_seconds: float | None = None
     underrun_seconds: float | None = None
     origin: Origin | None = None
+    pool: str | None = None
     ended: list[SegmentStats] = field(default_factory=list)
     status: int | None = None
     error: str | None = None
+    request_id: str = field(default_factory=lambda: current_trace().request_id)
 
     @property
     def rtf(self) -> float | None:
@@ -139,11 +143,39 @@ class RequestStats:
         return self.wall_seconds / self.audio_seconds if self.audio_seconds and self.wall_seconds else None
 
 
+@dataclass(slots=True)
+class Trace:
+    """One connection on its way through the server: its request id, and the speech requests that came over it."""
+
+    request_id: str
+    requests: list[RequestStats] = field(default_factory=list)
+
+
+_trace: ContextVar[Trace] = ContextVar("trace")
+
+
+def current_trace() -> Trace:
+    """The trace of the connection that the current task works for; a new one outside of any."""
+    return _trace.get(None) or Trace(uuid.uuid4().hex)
+
+
+@contextmanager
+def traced(request_id: str) -> Iterator[Trace]:
+    """What is done inside, and by tasks begun inside, belongs to this request id."""
+    trace = Trace(request_id)
+    token = _trace.set(trace)
+    try:
+        yield trace
+    finally:
+        _trace.reset(token)
+
+
 class RequestWatch:
     """Fills a request's stats by the clock, and hands them over once, at its end."""
 
     def __init__(self, stats: RequestStats, over: Callable[[RequestStats], None]) -> None:
         self.stats = stats
+        current_trace().requests.append(stats)
         self._over: Callable[[RequestStats], None] | None = over
         self._began = time.perf_counter()
         self._playback = Playback()

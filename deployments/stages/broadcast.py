@@ -1,4 +1,4 @@
-"""Questions to every replica of the stages at once."""
+"""Questions to every replica of a deployment at once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Replicas:
     """The replicas of the graph. One that does not answer is left out, and a stage without one has no answers: none is
     started to be asked."""
 
-    def __init__(self, text_to_semantic: Mapping[str, DeploymentHandle], others: Sequence[DeploymentHandle]) -> None:
+    def __init__(
+        self, text_to_semantic: Mapping[str, DeploymentHandle[Any]], others: Sequence[DeploymentHandle[Any]]
+    ) -> None:
         """`text_to_semantic` by pool, the preferred one first."""
         self._text_to_semantic, self._others = text_to_semantic, others
         self._asked = -ASK_EVERY
@@ -37,7 +39,7 @@ class Replicas:
 
     async def pools(self) -> dict[str, list[MachineLoad]]:
         """Each pool's machines, as its text-to-semantic replicas see them: one beside a GPU sees that GPU alone."""
-        answers = await asyncio.gather(*(self._broadcast(each, "machine") for each in self._text_to_semantic.values()))
+        answers = await asyncio.gather(*(broadcast(each, "machine") for each in self._text_to_semantic.values()))
         return dict(zip(self._text_to_semantic, answers, strict=True))
 
     async def engines(self) -> list[dict[str, int]]:
@@ -48,20 +50,22 @@ class Replicas:
         """Let every text-to-semantic replica forget what it keeps of voices."""
         await self._ask(self._text_to_semantic.values(), "clear_prefixes", halve)
 
-    async def _ask(self, stages: Iterable[DeploymentHandle], method: str, *args: Any) -> list[Any]:
-        answers = await asyncio.gather(*(self._broadcast(stage, method, *args) for stage in stages))
+    async def _ask(self, stages: Iterable[DeploymentHandle[Any]], method: str, *args: Any) -> list[Any]:
+        answers = await asyncio.gather(*(broadcast(stage, method, *args) for stage in stages))
         return [answer for stage in answers for answer in stage]
 
-    async def _broadcast(self, stage: DeploymentHandle, method: str, *args: Any) -> list[Any]:
-        try:
-            # `results_async` gives up on all replicas when one is silent (Ray 2.60).
-            async with asyncio.timeout(ANSWER_WITHIN):
-                asked = await stage.broadcast(method, *args)._fetch_replica_results_async()
-        except (DeploymentUnavailableError, TimeoutError):
-            return []
-        each_within = (asyncio.wait_for(one.get_async(), ANSWER_WITHIN) for one in asked)
-        answers = await asyncio.gather(*each_within, return_exceptions=True)
-        return [answer for answer in answers if not isinstance(answer, Exception)]
+
+async def broadcast(stage: DeploymentHandle[Any], method: str, *args: Any) -> list[Any]:
+    """What every replica of a deployment answers; those that are silent or fail are left out."""
+    try:
+        # `results_async` gives up on all replicas when one is silent (Ray 2.60).
+        async with asyncio.timeout(ANSWER_WITHIN):
+            asked = await stage.broadcast(method, *args)._fetch_replica_results_async()
+    except (DeploymentUnavailableError, TimeoutError):
+        return []
+    each_within = (asyncio.wait_for(one.get_async(), ANSWER_WITHIN) for one in asked)
+    answers = await asyncio.gather(*each_within, return_exceptions=True)
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
 
 
 def merged(answers: Iterable[MachineLoad]) -> list[MachineLoad]:

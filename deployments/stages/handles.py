@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from ray.serve.exceptions import (
 )
 from ray.serve.handle import DeploymentHandle
 
-from deployments.monitoring.stats import Origin, SegmentStats
+from deployments.monitoring.stats import Origin, SegmentStats, current_trace
 from deployments.stages.batcher import STALLED_AFTER
 from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
 from models.types import Busy, Gone, NotReady, OtherCodec, Prompt
@@ -59,7 +60,9 @@ class RayStages:
     async def encode(self, audio: bytes) -> EncodedAudio:
         with _translated():
             async with asyncio.timeout(STALLED_AFTER):
-                codes, notes = await _of_the_same_codec(lambda: self._encode.remote(audio, self.codec_key))
+                request_id = current_trace().request_id
+                ask = partial(self._encode.remote, audio, self.codec_key, request_id)
+                codes, notes = await _of_the_same_codec(ask)
         return EncodedAudio(codes, notes)
 
     def wake(self) -> None:
@@ -70,7 +73,8 @@ class RayStages:
     async def speak(
         self, prompt: Prompt, within: float = STARTED_WITHIN
     ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
-        stream_id, blocks = uuid.uuid4().hex, None
+        # One request has several streams; the stages' logs name the stream, and so the request.
+        stream_id, blocks = f"{current_trace().request_id}.{uuid.uuid4().hex[:8]}", None
         frames = acknowledged = 0
 
         async def begin() -> Origin:

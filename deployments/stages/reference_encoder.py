@@ -12,7 +12,7 @@ from cluster.planning.stages import ENCODER
 from deployments.monitoring.stats import MachineLoad, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
-from deployments.stages.replica import check_codec, prepare
+from deployments.stages.replica import check_codec, failures_logged, prepare
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder import audio
 from models.reference_encoder.encoder import ReferenceEncoder as Network
@@ -32,12 +32,13 @@ class ReferenceEncoder:
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry(ENCODER, plan.device, tier, None, self._load)
 
-    async def encode(self, recording: bytes, codec_key: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    async def encode(self, recording: bytes, codec_key: str, request_id: str) -> tuple[np.ndarray, tuple[str, ...]]:
         """Codes (num_codebooks, frames) int16 of the codec that the caller names, and notes for it. Raises NotAudio,
         TooLarge, NotReady."""
         check_codec(self._codec_key, codec_key)
         loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate, self._limits)
-        return await self._encode(loaded.waveform), loaded.notes
+        with failures_logged("encoding a reference", request_id):
+            return await self._encode(loaded.waveform), loaded.notes
 
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from cluster.machine import affinity
 from cluster.planning.plan import StagePlan
+from deployments.errors import status_of
 from deployments.monitoring.logs import log_through_serve
 from models.types import OtherCodec
+
+log = logging.getLogger(__name__)
 
 # Serve would run our coroutines and its router on threads of their own, and wake three for each block that passes: the
 # first audio came 9 ms later. So nothing of ours may block for more than a few milliseconds; what does has a thread.
@@ -32,6 +39,17 @@ def environment(plan: StagePlan) -> dict[str, str]:
     else:
         variables["CUDA_VISIBLE_DEVICES"] = ""
     return variables
+
+
+@contextmanager
+def failures_logged(work: str, of: str) -> Iterator[None]:
+    """Log what nothing foresaw, with the id of the stream or the request that it ends. The rest is only told."""
+    try:
+        yield
+    except Exception as error:
+        if status_of(error) == 500:
+            log.exception("%s of %s failed", work, of)
+        raise
 
 
 def check_codec(own: str, asked: str) -> None:

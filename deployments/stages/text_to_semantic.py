@@ -14,7 +14,7 @@ from cluster.planning.plan import Plan
 from cluster.planning.stages import LM
 from deployments.monitoring.stats import Generated, MachineLoad, Origin, StageLoad, Use
 from deployments.monitoring.telemetry import Telemetry
-from deployments.stages.replica import check_codec, prepare
+from deployments.stages.replica import check_codec, failures_logged, prepare
 from models.checkpoint.reader import Checkpoint
 from models.runtime.precision import DTYPES
 from models.text_to_semantic.engine.blocks import Pace, ramp
@@ -78,7 +78,7 @@ class TextToSemantic:
         pace = Pace(self._sizes if prompt.streamed else self._sizes[-1:], self._frame_rate)
         events = await submit(self._engine, self._encoder, stream_id, prompt, pace)
         try:
-            with self._telemetry.monitor.watch() as usage:
+            with failures_logged("generating", stream_id), self._telemetry.monitor.watch() as usage:
                 yield self._origin
                 async for codes in blocks(events):
                     if isinstance(codes, Finished):

@@ -14,7 +14,7 @@ from cluster.planning.stages import DECODER
 from deployments.monitoring.stats import Generated, MachineLoad, Origin, SegmentStats, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
-from deployments.stages.replica import check_codec, prepare
+from deployments.stages.replica import check_codec, failures_logged, prepare
 from models.checkpoint.reader import Checkpoint
 from models.runtime.buckets import doublings
 from models.runtime.memory import release
@@ -65,7 +65,8 @@ class VQDecoder:
                 if stream is None:
                     stream = self._network.open()
                     self._open += 1
-                pcm, width = await self._decode((stream, block))
+                with failures_logged("decoding", stream_id):
+                    pcm, width = await self._decode((stream, block))
                 seconds += time.perf_counter() - began
                 widths.append(width)
                 codebooks = len(block)

@@ -139,7 +139,7 @@ class Pipeline:
             if refusals:  # this pool's tier has limits of its own
                 log.info("passed on to pool %s: %s", pool.name, refusals[-1])
                 segments, headers = await self._segment(request, pool)
-            stats.segments = len(segments)
+            stats.segments, stats.pool = len(segments), pool.name
             within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
             rest = speak(pool.stages, prompts(request, references, segments), self.limits, within, stats)
             try:

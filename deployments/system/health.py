@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cluster.machine.judge import judge
+from deployments.monitoring.request_rows import Row
 from deployments.monitoring.stats import MachineLoad
 from deployments.system import schemas
 from models.text.languages import LANGUAGES, SPOKEN
@@ -54,7 +55,8 @@ async def _no_prefixes(halve: bool) -> None:
 class ServerInfo:
     """What the server says about itself. `plan` is JSON-ready; `ready` tells, by model name, which stages can work (one
     that it does not name can); `engines` gives the counters of every text-to-semantic replica; `machines` are those
-    that run a stage; `pools` tells what runs where, and which pool requests go to."""
+    that run a stage; `pools` tells what runs where, and which pool requests go to; `requests` are the last ones, the
+    newest first."""
 
     version: str
     checkpoint: str
@@ -69,6 +71,7 @@ class ServerInfo:
     clear_prefixes: Callable[[bool], Awaitable[None]] = _no_prefixes
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
     pools: Callable[[], Awaitable[dict[str, Any] | None]] = _nothing
+    requests: Callable[[], Awaitable[list[Row]]] = _none
 
 
 async def health(request: Request) -> Response:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import ray
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from ray.serve.exceptions import RayServeException
@@ -143,6 +144,34 @@ def test_metrics_are_those_of_the_whole_graph_from_any_ingress(watched: str) -> 
     replicas = {sample.labels["replica"] for sample in found["shoal_requests_running"].samples}
     assert len(replicas) == 2, "one of the two ingress replicas is missing"
     assert not any("shoal_gpu" in name for name in found), "a figure of a GPU that is not there"
+
+
+def test_one_id_leads_from_the_answer_through_the_logs(watched: str, logs: Path) -> None:
+    """The header of an answer, the access log, the CSV row, and GET /system/requests of both ingress replicas."""
+    ids = [f"turn-{number}" for number in range(12)]
+    for request_id in ids:
+        body, headers = {"text": "Hello.", "streaming": True, "max_new_tokens": 4}, {"x-request-id": request_id}
+        answer = httpx.post(f"{watched}/v1/tts", json=body, headers=headers, timeout=60)
+        assert answer.headers.get_list("x-request-id") == [request_id]
+    told = httpx.get(f"{watched}/system/requests", timeout=20).json()["requests"]
+    assert [each["request_id"] for each in told[:12]] == ids[::-1], "the newest first"
+    assert len({each["ingress"] for each in told[:12]}) == 2, "of both ingress replicas"
+    (one,) = httpx.get(f"{watched}/system/requests?id=turn-3", timeout=20).json()["requests"]
+    (row,) = eventually(
+        lambda: [row for row in recorded_load.read(logs, "synthesis") if row["request_id"] == "turn-3"], len
+    )
+    assert row["replica"] == one["replica"] and float(row["wall_seconds"]) == pytest.approx(one["wall_seconds"])
+    access = eventually(lambda: _access_lines("turn-3"), len)
+    assert len(access) == 1
+    for part in (f"replica={one['replica']}", "chars=6", "generate=", "decode=", "queue=", "pool=", "ended="):
+        assert part in access[0]
+
+
+def _access_lines(request_id: str) -> list[str]:
+    """Lines of the ingress replicas' logs that name a request."""
+    folder = Path(ray.worker.global_worker.node.get_logs_dir_path()) / "serve"
+    texts = [path.read_text() for path in folder.glob("replica_watched_Ingress_*.log")]
+    return [line for text in texts for line in text.splitlines() if f" ms {request_id} " in line]
 
 
 def test_promtool_finds_nothing_to_mend(watched: str) -> None:

@@ -60,6 +60,7 @@ def test_a_client_that_leaves_midway_stops_the_work(live: str, stages: FakeStage
         assert stages.active == 1
     until(lambda: stages.active == 0)
     until(lambda: " 499 " in caplog.text)
+    assert figures(caplog.messages[-1])["ended"] == "Gone"
 
 
 def test_a_client_that_leaves_before_the_first_audio_stops_the_work(live: str, stages: FakeStages, caplog):
@@ -280,6 +281,24 @@ def test_one_log_line_a_request_without_what_was_sent(client: TestClient, caplog
     assert lines[0].startswith("GET /v1/health 200 ")
     assert lines[1].startswith("GET /no%0Awhere 404 ")
     assert "secret" not in caplog.text
+
+
+def figures(line: str) -> dict[str, str]:
+    return dict(part.split("=") for part in line.split() if "=" in part)
+
+
+def test_the_line_of_a_synthesis_has_its_figures(client: TestClient, caplog):
+    caplog.set_level(logging.INFO, "shoal.access")
+    client.post("/v1/tts", json=HELLO, headers={"x-request-id": "turn-1"})
+    client.post("/v1/tts", json={"text": "..."})
+    client.get("/v1/references/list")
+    spoken, refused, other = caplog.messages
+    assert spoken.startswith("POST /v1/tts 200 ") and spoken.split()[5] == "turn-1"
+    told = figures(spoken)
+    assert (told["chars"], told["pool"], told["ended"]) == ("12", "cpu", "complete")
+    assert 0 <= float(told["first"]) <= float(told["total"]) and float(told["audio"]) > 0
+    assert figures(refused).keys() == {"chars", "total", "ended"} and figures(refused)["ended"] == "Unsayable"
+    assert figures(other) == {}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.monitoring.request_log import COLUMNS, row
+from deployments.monitoring.request_rows import COLUMNS, row
 from deployments.monitoring.stats import Generated, Origin, Playback, RequestStats, RequestWatch, SegmentStats, Use
 from deployments.synthesis.pipeline import Pipeline, Speech
 from deployments.synthesis.segments import Limits

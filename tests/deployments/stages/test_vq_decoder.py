@@ -70,7 +70,7 @@ async def test_a_client_that_leaves_while_its_first_block_is_decoded_takes_no_ro
     assert decoder._load().slots_used == 0
 
 
-async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan) -> None:
+async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
     decoder = VQDecoder(str(tiny), plan, 1, Codes(), None)
 
     def fails(batch: list) -> None:
@@ -80,6 +80,7 @@ async def test_a_decoder_that_only_fails_says_so(tiny: Path, plan: Plan) -> None
     for _ in range(3):
         decoder.check_health()
         with pytest.raises(RuntimeError):
-            await anext(decoder.stream("a", Prompt("x"), Checkpoint(tiny).codec_key))
+            await anext(decoder.stream("turn-1.a", Prompt("x"), Checkpoint(tiny).codec_key))
+    assert caplog.messages == ["decoding of turn-1.a failed"] * 3, "the log names the request"
     with pytest.raises(NotReady, match="the decoder failed 3 times in a row"):
         decoder.check_health()

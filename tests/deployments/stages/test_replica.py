@@ -18,13 +18,14 @@ from models.text_to_semantic import load
 def test_a_step_that_cannot_be_compiled_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, device: str, headers: str, named: bool
 ) -> None:
-    def fail() -> None:
+    def fail(network: object) -> None:
         raise RuntimeError("gcc returned non-zero exit status 1.")
 
-    monkeypatch.setattr(load, "Network", lambda *args, **options: SimpleNamespace(compile=fail))
+    monkeypatch.setattr(load, "TorchNetwork", lambda *args, **options: SimpleNamespace())
+    monkeypatch.setattr(load, "compile_network", fail)
     monkeypatch.setattr(load.sysconfig, "get_paths", lambda: {"include": headers})
     options = {"dtype": torch.float32, "quantization": "none", "slots": 1, "threads": 1, "compiled": True}
-    load.make_network(SimpleNamespace(), {}, SimpleNamespace(), device=device, **options)
+    load.make_network(SimpleNamespace(), device=device, **options)
     assert "gcc returned non-zero exit status 1." in caplog.text
     assert ("/nowhere/Python.h is missing (Debian, Ubuntu: apt install gcc python3-dev)" in caplog.text) is named
 

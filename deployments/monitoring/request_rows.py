@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from deployments.monitoring.csvlog import Value, timestamp
 from deployments.monitoring.stats import RequestStats, SegmentStats
@@ -10,7 +10,7 @@ from deployments.monitoring.stats import RequestStats, SegmentStats
 Row = Mapping[str, Value]
 
 # The access log's words for columns; of several requests on one connection, how they are put together.
-BRIEF = {
+BRIEF: Mapping[str, tuple[str, Callable[[list[float]], float]]] = {
     "chars": ("text_chars", sum),
     "audio": ("audio_seconds", sum),
     "queue": ("queue_seconds", max),

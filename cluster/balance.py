@@ -1,4 +1,4 @@
-"""Which pool of replicas a new request goes to: `choose(pools, last, now) -> Decision`, pure (H4).
+"""Which pool of replicas a new request goes to: `choose(pools, last, now) -> Decision`, pure.
 
 Weights never move at run time: a pool stays on its device, and requests are routed.
 """

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import serve
@@ -15,11 +14,11 @@ from ray.serve.schema import LoggingConfig
 from cluster import nodes
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import pools
-from cluster.planning.footprints import ENCODER_TENSORS, Footprints
-from cluster.planning.plan import PlanError, PlanOptions, StagePlan
+from cluster.planning.plan import PlanError, StagePlan
 from cluster.planning.pools import Pools
 from cluster.planning.stages import DECODER, ENCODER, LM
 from cluster.planning.tiers import TierError
+from deployments import planning
 from deployments import settings as settings_file
 from deployments.ingress.replica import Ingress
 from deployments.monitoring import csvlog
@@ -33,8 +32,7 @@ from deployments.stages.text_to_semantic import TextToSemantic
 from deployments.stages.vq_decoder import VQDecoder
 from deployments.synthesis import voices
 from models.checkpoint.reader import Checkpoint
-from models.text_to_semantic.load import POSITIONS
-from models.text_to_semantic.network.torch_network import CONTEXT_BUCKET
+from models.repository.served import ServedModel
 from models.types import CheckpointError, SettingsError
 
 logger = logging.getLogger("ray.serve")
@@ -63,6 +61,7 @@ def _build(args: dict[str, Any]) -> serve.Application:
     logger.info("API keys: %s", len(settings.api_keys) or "none, so that everybody may ask")
     checkpoint = Checkpoint(settings.checkpoint_path)
     checkpoint.verify()
+    models = planning.models_of(checkpoint)
     # A redeploy takes the nodes that there are: while it waits, nothing scales that could bring others.
     if not nodes.serving() and (came := nodes.wait(settings.nodes)) < settings.nodes:
         logger.warning(
@@ -70,19 +69,22 @@ def _build(args: dict[str, Any]) -> serve.Application:
         )
     # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
-    options = PlanOptions(settings.device, footprints(checkpoint), settings.stages, settings.tier)
-    planned = pools.plan(machines, options, settings.pool_options)
+    planned = pools.plan(machines, planning.options(settings, checkpoint, models), settings.pool_options)
     if settings.csv_folder:
         csvlog.write_hardware(settings.csv_folder, planned.first.tier, machines, planned.to_dict())
     logger.info("pools: %s: %s", ", ".join(planned.plans), planned.reason)
     for pool, plan in planned.plans.items():
         for name, stage in plan.stages.items():
             logger.info("pool %s: %s on %s: %s", pool, name, stage.device, "; ".join(stage.reasons))
-    return graph(settings, checkpoint, planned, machines)
+    return graph(settings, checkpoint, planned, machines, planning.as_planned(models, planned.first))
 
 
 def graph(
-    settings: Settings, checkpoint: Checkpoint, planned: Pools, machines: Sequence[HardwareProfile]
+    settings: Settings,
+    checkpoint: Checkpoint,
+    planned: Pools,
+    machines: Sequence[HardwareProfile],
+    models: Mapping[str, ServedModel],
 ) -> serve.Application:
     """The reference-encoder and each pool's other two stages, each with what the plan gives it, and the ingress, spread
     over the machines that compute: losing a head that does not must take no entrance along."""
@@ -139,31 +141,7 @@ def graph(
         user_config=DEFAULT_LIMITS.model_dump(),
         logging_config=QUIET,
     )
-    return ingress.bind(settings, planned, codec, checkpoint.codec_key, reference_encoder, speaking)
-
-
-def footprints(checkpoint: Checkpoint) -> Footprints:
-    """What the planner must know of a checkpoint's size."""
-    lm, codec = checkpoint.language_model_config, checkpoint.codec_config
-    tensors = checkpoint.language_model_tensors()
-    sizes = {name: tensor.numel() for name, tensor in tensors.items()}
-    embeddings = sizes["embeddings.weight"] + sizes["codebook_embeddings.weight"]
-    head = 0 if lm.tie_word_embeddings else sizes["output.weight"] * (lm.codebook_size + 1) // lm.vocab_size
-    return dataclasses.replace(
-        Footprints(),
-        text_to_semantic_params=sum(sizes.values()) - sizes.get("output.weight", 0) + head,
-        embedding_params=embeddings,
-        codec_encoder_params=checkpoint.codec_params("encoder"),
-        codec_decoder_params=checkpoint.codec_params("decoder"),
-        kv_values_per_token=lm.n_layer * lm.slow.n_local_heads * lm.slow.head_dim * 2,
-        slot_tokens=POSITIONS + CONTEXT_BUCKET,
-        encoder_values_per_slot=ENCODER_TENSORS * codec.encoder_dim * 16 * codec.frame_length,
-        decoder_values_per_slot=4 * (codec.decoder_dim >> len(codec.decoder_rates)) * 25 * codec.frame_length,
-        decoder_state_values=2
-        * codec.transformer.n_layer
-        * codec.transformer.dim
-        * (codec.transformer.window_size or 0),
-    )
+    return ingress.bind(settings, planned, codec, checkpoint.codec_key, models, reference_encoder, speaking)
 
 
 def _elsewhere(nodes: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cluster.machine.profile import HardwareProfile
-from cluster.planning.plan import StagePlan
+from cluster.planning.overrides import REPLICAS
+from cluster.planning.plan import StageBounds, StagePlan
 from cluster.planning.shares import usable_cores
 from cluster.planning.sizing import Choice
 from cluster.planning.stages import LM
@@ -36,7 +37,7 @@ def without_cuda(machines: Sequence[HardwareProfile]) -> list[str]:
 
 
 def compiles(stage: str, choice: Choice, hosts: Sequence[HardwareProfile], tier: Tier) -> tuple[bool, str]:
-    """H6: on for NVIDIA under Linux and WSL2, where Triton is."""
+    """Whether a stage is compiled, and why: on for NVIDIA GPUs under Linux and WSL2, where Triton runs."""
     if choice.device == "mps":
         return False, "it hangs on MPS"
     if choice.device == "cpu":
@@ -68,10 +69,16 @@ def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool, named: b
 
 
 def stage(
-    name: str, plan: StagePlan, device: Sequence[str], compiled: str, hosts: Sequence[HardwareProfile], asked: Mapping
+    name: str,
+    plan: StagePlan,
+    device: Sequence[str],
+    compiled: str,
+    hosts: Sequence[HardwareProfile],
+    asked: Mapping[str, object],
+    bounds: StageBounds,
 ) -> list[str]:
     """The rules behind one stage's plan: `device` and `compiled` say why it is where it is, and compiled or not;
-    `asked` holds a person's own decisions."""
+    `asked` holds a person's own decisions, those of its `bounds` included."""
     away = f"not on {', '.join(plan.avoid_nodes)}: the stage is not sized for them"
     return [
         *device,
@@ -83,8 +90,15 @@ def stage(
         f"slots {plan.slots}: one replica takes {plan.memory_gb:.1f} GB",
         f"replicas {plan.min_replicas} to {plan.max_replicas}: {_replicas(name, plan, asked)}",
         *([away] if plan.avoid_nodes else []),
-        *(f"{field} {value}: set by its override" for field, value in asked.items()),
+        *([f"slots at most {bounds.slots}: max_batch_size of its config.yaml"] if plan.slots == bounds.slots else []),
+        *(f"{field} {value}: set by {_author(field, bounds)}" for field, value in asked.items()),
     ]
+
+
+def _author(field: str, bounds: StageBounds) -> str:
+    """Where a person set a field of the plan."""
+    grouped = (bounds.kind and field == "device") or (bounds.replicas and field in REPLICAS)
+    return "instance_group of its config.yaml" if grouped else "its override"
 
 
 def _precision(plan: StagePlan) -> str:
@@ -113,7 +127,7 @@ def _threads(plan: StagePlan, hosts: Sequence[HardwareProfile]) -> str:
     return f"its share of {fast} performance and {cores - fast} efficiency cores{kept}"
 
 
-def _replicas(stage: str, plan: StagePlan, asked: Mapping) -> str:
+def _replicas(stage: str, plan: StagePlan, asked: Mapping[str, object]) -> str:
     if stage != LM or plan.device != "cpu":
         return "what CPUs, GPUs and memory hold beside one of each other stage"
     if plan.per_node == 1:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.machine.profile import HardwareProfile
-from cluster.planning.plan import PlanError, PlanOptions
+from cluster.planning.abilities import CAN_HOLD, NATIVE, can_hold, can_quantize, has_device
+from cluster.planning.plan import PlanError, PlanOptions, StageBounds
 from cluster.planning.stages import LM, STAGES
 from cluster.planning.tiers import DEVICES, Device, Precision, Quantization, load
 
-NATIVE = {"bf16x3": "AMX", "int16": "AVX2 and without AVX-512"}  # of the codec: CPUs that have kernels for it
 Count = Annotated[int, Field(ge=1)]
 Replicas = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-CAN_HOLD = {"cpu": ("fp32", "bf16", "bf16x3", "int16"), "mps": ("fp32", "fp16"), "cuda": ("fp32", "fp16", "bf16")}
+
+
+REPLICAS = ("min_replicas", "initial_replicas", "max_replicas")
 
 
 class StageOverride(BaseModel):
@@ -40,8 +42,9 @@ class StageOverride(BaseModel):
     max_replicas: Count | None = None
 
 
-def read(options: PlanOptions) -> dict[str, StageOverride]:
-    """The overrides of all three stages. Raises PlanError for unknown names, wrong types and contradictions."""
+def read(options: PlanOptions, machines: Sequence[HardwareProfile]) -> dict[str, StageOverride]:
+    """The overrides of all three stages, and what their bounds lock. Raises PlanError for unknown names, wrong types
+    and contradictions."""
     if options.device not in ("auto", *DEVICES):
         raise PlanError(f"device {options.device!r} is unknown: choose auto, {', '.join(DEVICES)}")
     tiers = ["auto", *(tier.name for tier in load())]
@@ -50,7 +53,9 @@ def read(options: PlanOptions) -> dict[str, StageOverride]:
     for stage in options.stages:
         if stage not in STAGES:
             raise PlanError(f"stage {stage!r} is unknown{_nearest(str(stage), STAGES)}")
-    return {stage: _read_stage(stage, options.stages.get(stage) or {}) for stage in STAGES}
+    wanted = {stage: _read_stage(stage, options.stages.get(stage) or {}) for stage in STAGES}
+    bounds = {stage: options.bounds.get(stage, StageBounds()) for stage in STAGES}
+    return {stage: _bounded(stage, wanted[stage], bounds[stage], machines) for stage in STAGES}
 
 
 def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
@@ -79,35 +84,33 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
     return wanted
 
 
-def has_device(machine: HardwareProfile, device: str) -> bool:
-    """Whether a replica on this machine could use the device at all, whatever its size."""
-    if machine.cpus <= 0:
-        return False
-    if device == "cuda":
-        return machine.gpu_count > 0 and all(gpu.problem is None for gpu in machine.gpus)
-    return device == "cpu" or (machine.os == "macos" and machine.apple is not None)
+def _bounded(
+    stage: str, wanted: StageOverride, bounds: StageBounds, machines: Sequence[HardwareProfile]
+) -> StageOverride:
+    """The override with what a config.yaml locks, which it may repeat but not contradict."""
+    if bounds.slots and (wanted.slots or 0) > bounds.slots:
+        raise PlanError(
+            f"{stage}: slots {wanted.slots} are over max_batch_size {bounds.slots} of its config.yaml: change one"
+        )
+    locked: dict[str, object] = {}
+    if bounds.replicas:
+        locked |= dict.fromkeys(REPLICAS, bounds.replicas)
+    if bounds.kind:
+        locked["device"] = _device_of(stage, bounds.kind, wanted, machines)
+    for name, value in locked.items():
+        asked = getattr(wanted, name)
+        if asked not in (None, value):
+            raise PlanError(f"{stage}: {name} {asked}, but instance_group of its config.yaml says {value}: change one")
+    return wanted.model_copy(update=locked)
 
 
-def can_hold(device: str, precision: str, machine: HardwareProfile) -> bool:
-    """P3: bf16 needs CUDA compute 8.0 or a CPU with AVX512_BF16, AMX or ARM's BF16; fp16 CUDA or MPS."""
-    if precision not in CAN_HOLD[device]:
-        return False
-    sets = set(machine.cpu.instruction_sets)
-    if precision in NATIVE:
-        return "amx" in sets if precision == "bf16x3" else "avx2" in sets and "avx512" not in sets
-    if precision != "bf16":
-        return True
-    if device == "cuda":
-        return all(gpu.compute_capability >= (8, 0) for gpu in machine.gpus)
-    return bool({"bf16", "amx"} & sets)
-
-
-def can_quantize(quantization: str, device: str, machine: HardwareProfile) -> bool:
-    """Integer linears need AVX2 (VNNI is faster) or NEON on a CPU, and in int4 run nowhere else; on MPS int8 falls back
-    to the CPU, 40x slower."""
-    if quantization == "none" or (device, quantization) == ("cuda", "int8"):
-        return True
-    return device == "cpu" and bool({"avx2", "neon"} & set(machine.cpu.instruction_sets))
+def _device_of(stage: str, kind: str, wanted: StageOverride, machines: Sequence[HardwareProfile]) -> str:
+    if kind == "cpu":
+        return "cpu"
+    there = [device for device in ("cuda", "mps") if any(has_device(machine, device) for machine in machines)]
+    if not there:
+        raise PlanError(f"{stage}: instance_group of its config.yaml says KIND_GPU, but no machine has a usable GPU")
+    return wanted.device if wanted.device in there else there[0]
 
 
 def check_possible(stage: str, wanted: StageOverride, device: str, machines: list[HardwareProfile]) -> None:
@@ -147,6 +150,6 @@ def check_num_gpus(stage: str, asked: float, device: str, gb: float, usable_gb: 
         )
 
 
-def _nearest(name: str, valid) -> str:
+def _nearest(name: str, valid: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
     return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(valid)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cluster.machine.affinity import CoreKind
 from cluster.planning.footprints import Footprints
@@ -15,14 +16,25 @@ class PlanError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class StageBounds:
+    """What a stage's config.yaml in the model repository allows: `slots` at most, on a device of `kind`, in so many
+    `replicas`; None leaves the choice to the planner."""
+
+    slots: int | None = None
+    kind: Literal["cpu", "gpu"] | None = None
+    replicas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanOptions:
     """`device` locks every stage; `stages` maps a stage to overrides, named as in StagePlan, and wins over `device`;
-    `tier` names the row of tiers.yaml to follow, whatever it matches."""
+    `tier` names the row of tiers.yaml to follow, whatever it matches; no stage leaves its `bounds`."""
 
     device: str = "auto"
     footprints: Footprints = field(default_factory=Footprints)
     stages: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     tier: str = "auto"
+    bounds: Mapping[str, StageBounds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import explain, overrides, shares
+from cluster.planning.abilities import has_device
 from cluster.planning.footprints import Footprints
-from cluster.planning.overrides import StageOverride, check_num_gpus, check_possible, has_device
-from cluster.planning.plan import Plan, PlanError, PlanOptions, StagePlan
+from cluster.planning.overrides import StageOverride, check_num_gpus, check_possible
+from cluster.planning.plan import Plan, PlanError, PlanOptions, StageBounds, StagePlan
 from cluster.planning.shares import Need, Share
 from cluster.planning.sizing import Choice, Sizer, Sizing, feeds, usable_gb
 from cluster.planning.stages import DECODER, ENCODER, LM, STAGES
@@ -30,21 +31,21 @@ class _Draft:
 def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None) -> Plan:
     """The plan for these machines. Raises PlanError where it is impossible, saying what to change."""
     options = options or PlanOptions()
-    wanted = overrides.read(options)
     machines = [machine for machine in profiles if machine.cpus > 0]
     if not machines:
         raise PlanError("no machine offers a CPU: start Ray on at least one node with --num-cpus above 0")
+    wanted = overrides.read(options, machines)
     if len({machine.node for machine in machines}) < len(machines):
         raise PlanError("two profiles carry the same node id: give every machine its own")
     notes: list[str] = []
     locks = _locks(options, wanted, machines, notes)
-    sizer = Sizer(options.footprints, wanted, locks, options.tier)
+    sizer = Sizer(options.footprints, wanted, options.bounds, locks, options.tier)
     sizing = sizer.text_to_semantic(machines, notes)
     drafts = _draft(sizer, sizing, machines, notes)
     for stage, draft in drafts.items():
         check_possible(stage, wanted[stage], draft.choice.device, list(draft.hosts))
     _divide_gpus(drafts, sizing, wanted)
-    stages = _stages(drafts, sizing, wanted, machines, options.footprints)
+    stages = _stages(drafts, sizing, wanted, machines, options)
     tier = sizing.tier
     ram = {m.node: usable_gb("cpu", tier.margin_gb, [m]) for m in machines}
     spare = shares.place(machines, 2 * _to_start(stages, options.footprints), ram)
@@ -68,7 +69,8 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
 def _locks(
     options: PlanOptions, wanted: Mapping[str, StageOverride], machines: Sequence[HardwareProfile], notes: list[str]
 ) -> dict[str, str]:
-    """Stage -> "auto" or the device it must run on (H3)."""
+    """Stage -> "auto" or the device it must run on. A device that somebody chose is a lock: it gives way only where no
+    machine has it, and then a note says so."""
     everywhere = options.device
     if everywhere in ("auto", "cuda"):
         notes += explain.without_cuda(machines)
@@ -123,8 +125,9 @@ def _stages(
     sizing: Sizing,
     wanted: Mapping[str, StageOverride],
     machines: Sequence[HardwareProfile],
-    footprints: Footprints,
+    options: PlanOptions,
 ) -> dict[str, StagePlan]:
+    footprints = options.footprints
     devices = {stage: draft.choice.device for stage, draft in drafts.items()}
     single = [stage for stage in drafts if devices[stage] == "cpu" and not footprints.worth_threads(stage)]
     for stage in single:
@@ -178,7 +181,15 @@ def _stages(
             cores=shares.kind_of_cores(stage, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
         )
-        reasons = explain.stage(stage, plan, draft.reasons, why, draft.hosts, asked.model_dump(exclude_none=True))
+        reasons = explain.stage(
+            stage,
+            plan,
+            draft.reasons,
+            why,
+            draft.hosts,
+            asked.model_dump(exclude_none=True),
+            options.bounds.get(stage, StageBounds()),
+        )
         stages[stage] = dataclasses.replace(plan, reasons=tuple(reasons))
     unbounded = dict.fromkeys((m.node for m in machines), math.inf)  # RAM went into the bounds of each stage
     if not shares.place(machines, _to_start(stages, footprints), unbounded):

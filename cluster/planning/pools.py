@@ -1,4 +1,4 @@
-"""Pools: one plan for each device kind that may speak. `plan(profiles, options, wanted) -> Pools`, pure (H3, H4)."""
+"""Pools: one plan for each device kind that may speak. `plan(profiles, options, wanted) -> Pools`, pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cluster.machine.profile import HardwareProfile
+from cluster.planning.abilities import has_device
 from cluster.planning.footprints import GB, Footprints
-from cluster.planning.overrides import has_device
-from cluster.planning.plan import Plan, PlanError, PlanOptions, StagePlan
+from cluster.planning.plan import Plan, PlanError, PlanOptions, StageBounds, StagePlan
 from cluster.planning.planner import make
 from cluster.planning.stages import DECODER, ENCODER, LM
 
@@ -71,7 +71,7 @@ def plan(
     if why := _alone(device, options):
         return Pools({device: main}, f"one pool: {why}")
     try:
-        standby = _further(profiles, [main], options.footprints, PoolOptions("cpu"))
+        standby = _further(profiles, [main], options, PoolOptions("cpu"))
     except PlanError as error:
         return Pools({device: main}, f"one pool: no CPU pool fits beside it: {error}")
     return Pools({device: main, "cpu": standby}, f"the CPU stands by for when {device} is busy, full or down")
@@ -84,6 +84,7 @@ def _alone(device: str, options: PlanOptions) -> str | None:
     if options.device != "auto":
         return f"{options.device} is locked"
     locks = {stage: given["device"] for stage, given in options.stages.items() if given.get("device")}
+    locks |= {stage: bound.kind for stage, bound in options.bounds.items() if bound.kind}
     locked = [f"{stage} is locked to {lock}" for stage, lock in locks.items() if stage == LM or lock != "cpu"]
     return ", ".join(locked) or None
 
@@ -97,7 +98,7 @@ def _asked_for(profiles: Sequence[HardwareProfile], options: PlanOptions, wanted
     for name, pool in there.items():
         try:
             if plans:
-                plans[name] = _further(profiles, list(plans.values()), options.footprints, pool)
+                plans[name] = _further(profiles, list(plans.values()), options, pool)
             else:
                 stages = _merged(options.stages, pool.stages)
                 plans[name] = make(profiles, dataclasses.replace(options, device=pool.device, stages=stages))
@@ -109,18 +110,21 @@ def _asked_for(profiles: Sequence[HardwareProfile], options: PlanOptions, wanted
 
 
 def _further(
-    profiles: Sequence[HardwareProfile], others: Sequence[Plan], footprints: Footprints, pool: PoolOptions
+    profiles: Sequence[HardwareProfile], others: Sequence[Plan], options: PlanOptions, pool: PoolOptions
 ) -> Plan:
-    """A plan on what the others leave, that starts with its first request."""
+    """A plan on what the others leave, that starts with its first request. A config.yaml counts the first pool's
+    replicas, and the reference-encoder is that pool's."""
     if ENCODER in pool.stages:
         raise PlanError(f"the first pool's {ENCODER} serves all pools: set it there")
     machines = list(profiles)
     for other in others:
-        machines = _left(machines, other, footprints)
+        machines = _left(machines, other, options.footprints)
     if not any(machine.cpus >= 1 for machine in machines):
         raise PlanError("the other replicas take every CPU: lower num_cpus or max_replicas of their stages")
     stages = _merged({LM: ASLEEP, DECODER: ASLEEP, ENCODER: SHARED | ASLEEP}, pool.stages)
-    found = make(machines, PlanOptions(pool.device, footprints, stages))
+    given = {stage: options.bounds.get(stage, StageBounds()) for stage in (LM, DECODER)}
+    bounds = {stage: dataclasses.replace(bound, replicas=None) for stage, bound in given.items()}
+    found = make(machines, PlanOptions(pool.device, options.footprints, stages, bounds=bounds))
     speaking = {stage: found.stages[stage] for stage in (LM, DECODER)}
     memory = round(sum(stage.memory_gb for stage in speaking.values()), 2)
     return dataclasses.replace(found, stages=speaking, expected_memory_gb=memory)

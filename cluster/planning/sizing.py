@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,9 +10,10 @@ from typing import NamedTuple
 from cluster.machine import memory
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import shares
+from cluster.planning.abilities import can_hold, can_quantize, has_device
 from cluster.planning.footprints import GB, Footprints
-from cluster.planning.overrides import StageOverride, can_hold, can_quantize, has_device
-from cluster.planning.plan import PlanError
+from cluster.planning.overrides import StageOverride
+from cluster.planning.plan import PlanError, StageBounds
 from cluster.planning.stages import DECODER, ENCODER, LM
 from cluster.planning.tiers import Tier, matching
 
@@ -43,10 +45,16 @@ class Sizer:
     """Asks one question in many variants: what fits here? Holds what does not change between them."""
 
     def __init__(
-        self, footprints: Footprints, wanted: Mapping[str, StageOverride], locks: Mapping[str, str], tier: str
+        self,
+        footprints: Footprints,
+        wanted: Mapping[str, StageOverride],
+        bounds: Mapping[str, StageBounds],
+        locks: Mapping[str, str],
+        tier: str,
     ) -> None:
         self.footprints = footprints
         self.wanted = wanted
+        self.bounds = bounds
         self.locks = locks
         self.tier = tier
 
@@ -76,15 +84,15 @@ class Sizer:
         Tried in the order of what costs least: all stages on the device before fewer, the tier's first quantisation
         before its next, wide batches before narrow ones; but fewer than FEW_SLOTS only when nothing else fits.
         """
-        least = float("inf")
-        widest = self.wanted[LM].slots or tier.slots.text_to_semantic
+        least = math.inf
+        widest = self._widest(LM, tier)
         for floor in (min(FEW_SLOTS, widest), 1):
             for quantization in self._quantizations(tier, machines):
                 for beside in self._beside(tier.device):
                     for slots in _halving(widest, widest if self.wanted[LM].slots else floor):
                         found = {LM: self.choice(LM, tier.device, tier, machines, quantization, slots)}
                         for stage in beside:
-                            width = min(slots, getattr(tier.slots, stage))
+                            width = min(slots, self._widest(stage, tier))
                             streams = open_streams(tier.device, machines, found[LM].slots)
                             found[stage] = self.choice(stage, tier.device, tier, machines, "none", width, streams)
                         need = sum(c.gb for c in found.values())
@@ -92,6 +100,12 @@ class Sizer:
                         if need <= usable_gb(tier.device, tier.margin_gb, machines):
                             return found
         return least
+
+    def _widest(self, stage: str, tier: Tier) -> int:
+        """The most slots that a stage may have."""
+        prescribed: int = getattr(tier.slots, stage)
+        bound = self.bounds.get(stage, StageBounds()).slots or prescribed
+        return self.wanted[stage].slots or min(prescribed, bound)
 
     def _quantizations(self, tier: Tier, machines: Sequence[HardwareProfile]) -> tuple[str, ...]:
         if self.wanted[LM].quantization:
@@ -198,7 +212,7 @@ class Sizer:
         free = usable_gb(device, sizing.tier.margin_gb, hosts)
         if device != "cuda":
             free -= max(self._reserved(m, sizing) for m in hosts)
-        widths = {s: min(getattr(sizing.tier.slots, s), CPU_CODEC_BATCH if device == "cpu" else 64) for s in stages}
+        widths = {s: min(self._widest(s, sizing.tier), CPU_CODEC_BATCH if device == "cpu" else 64) for s in stages}
         streams = open_streams(sizing.tier.device, sizing.machines, sizing.choices[LM].slots)
         for slots in _halving(max(widths.values()), 1):
             found = {

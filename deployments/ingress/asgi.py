@@ -21,7 +21,6 @@ from deployments.protocols.base import Protocol
 from deployments.synthesis.pipeline import Pipeline
 from deployments.system import protocol as system
 from deployments.system.health import ServerInfo
-from models import repository
 
 PROTOCOLS: tuple[Protocol, ...] = (fish.PROTOCOL, openai.PROTOCOL, kserve.PROTOCOL, system.PROTOCOL)
 
@@ -53,7 +52,6 @@ def create_app(
     app.router.default = _no_such_route
     app.state.pipeline = pipeline
     app.state.info = info
-    app.state.models = repository.load()
     return app
 
 

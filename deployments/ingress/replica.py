@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +30,7 @@ from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
 from deployments.system.health import ServerInfo
 from models.checkpoint.configs import CodecConfig
+from models.repository.served import ServedModel
 from models.types import SettingsError
 
 logger = logging.getLogger("ray.serve")
@@ -44,12 +46,13 @@ class Ingress:
         pools: Pools,
         codec: CodecConfig,
         codec_key: str,
+        models: Mapping[str, ServedModel],
         reference_encoder: DeploymentHandle,
         speaking: dict[str, tuple[DeploymentHandle, DeploymentHandle]],
     ) -> None:
         """`speaking`: each pool's text-to-semantic and VQ-decoder."""
         log_through_serve()
-        self._settings, self._pools = settings, pools
+        self._settings, self._pools, self._models = settings, pools, models
         generators, decoders = zip(*speaking.values(), strict=True)
         self._status = GraphStatus(serve.get_replica_context().app_name, pools)
         self._replicas = Replicas(dict(zip(speaking, generators, strict=True)), [*decoders, reference_encoder])
@@ -115,6 +118,7 @@ class Ingress:
             tier=plan.tier,
             precision=lm.precision if lm.quantization == "none" else lm.quantization,
             plan=plan.to_dict(),
+            models=self._models,
             ready=self._status.ready,
             engines=self._replicas.engines,
             machines=self._replicas.machines,

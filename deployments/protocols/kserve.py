@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from deployments.protocols.base import Protocol
 from deployments.protocols.kserve_infer import speech
-from models.repository import ModelConfig
+from models.repository.served import ServedModel
 
 VERSION = "1"
 EXTENSIONS = ["model_repository", "binary_tensor_data"]
@@ -38,10 +38,7 @@ async def metadata(request: Request) -> Response:
 
 async def config(request: Request) -> Response:
     """The model's, with the batch width and the instances of the plan that runs."""
-    model, plan = _model(request), request.app.state.info.plan or {}
-    if stage := plan.get("stages", {}).get(model.name):
-        model = model.planned(stage["slots"], stage["device"], stage["max_replicas"])
-    return JSONResponse(model.triton())
+    return JSONResponse(_model(request).triton())
 
 
 async def model_ready(request: Request) -> Response:
@@ -51,7 +48,7 @@ async def model_ready(request: Request) -> Response:
 async def index(request: Request) -> Response:
     """POST /v2/repository/index, the listing of Triton's model repository extension."""
     rows = []
-    for model in request.app.state.models.values():
+    for model in request.app.state.info.models.values():
         is_ready = await _is_ready(request, model)
         state = {"state": "READY", "reason": ""} if is_ready else {"state": "UNAVAILABLE", "reason": "starting"}
         rows.append({"name": model.name, "version": VERSION, **state})
@@ -66,9 +63,9 @@ async def infer(request: Request) -> Response:
     return await speech(request, model)
 
 
-def _model(request: Request) -> ModelConfig:
+def _model(request: Request) -> ServedModel:
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    models = request.app.state.models
+    models = request.app.state.info.models
     if name not in models:
         raise HTTPException(404, f"Unknown model {name!r}; there are {', '.join(models)}.")
     if version != VERSION:
@@ -76,7 +73,7 @@ def _model(request: Request) -> ModelConfig:
     return models[name]
 
 
-async def _is_ready(request: Request, model: ModelConfig) -> bool:
+async def _is_ready(request: Request, model: ServedModel) -> bool:
     stages = await request.app.state.info.ready()
     return all(stages.get(name, True) for name in (model.name, *(step.model_name for step in model.ensemble)))
 

@@ -24,7 +24,7 @@ from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.pipeline import Speech
-from models.repository import ModelConfig
+from models.repository.config import ModelConfig
 from models.suggest import did_you_mean
 from models.types import InvalidRequest, Reference, SynthesisRequest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from cluster.machine.judge import judge
 from deployments.monitoring.request_rows import Row
 from deployments.monitoring.stats import MachineLoad
 from deployments.system import schemas
+from models.repository.served import ServedModel
 from models.text.languages import LANGUAGES, SPOKEN
 from models.text.markers import EMOTIONS, SPECIAL, TONES
 from models.types import NotReady
@@ -53,10 +54,10 @@ async def _no_prefixes(halve: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What the server says about itself. `plan` is JSON-ready; `ready` tells, by model name, which stages can work (one
-    that it does not name can); `engines` gives the counters of every text-to-semantic replica; `machines` are those
-    that run a stage; `pools` tells what runs where, and which pool requests go to; `requests` are the last ones, the
-    newest first."""
+    """What the server says about itself. `plan` is JSON-ready, `models` are as the plan runs them; `ready` tells, by
+    model name, which stages can work (one that it does not name can); `engines` gives the counters of every
+    text-to-semantic replica; `machines` are those that run a stage; `pools` tells what runs where, and which pool
+    requests go to; `requests` are the last ones, the newest first."""
 
     version: str
     checkpoint: str
@@ -64,6 +65,7 @@ class ServerInfo:
     tier: str
     precision: str
     plan: Any = None
+    models: Mapping[str, ServedModel] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     ready: Callable[[], Awaitable[dict[str, bool]]] = _always_ready
     engines: Callable[[], Awaitable[list[dict[str, int]]]] = _none

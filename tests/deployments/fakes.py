@@ -22,10 +22,14 @@ from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
 from deployments.synthesis.voices import VoiceLibrary
 from deployments.system.health import ServerInfo
 from models.reference_encoder import audio
+from models.repository.served import CodecFigures, load
 from models.types import Prompt
 
 FRAME = 2048
-INFO = ServerInfo(version="0.0", checkpoint="fake", device="cpu", tier="test", precision="fp32", plan={"stages": {}})
+MODELS = load(CodecFigures(codebooks=10, frame_length=FRAME, sample_rate=44_100))
+INFO = ServerInfo(
+    version="0.0", checkpoint="fake", device="cpu", tier="test", precision="fp32", plan={"stages": {}}, models=MODELS
+)
 
 
 class FakeStages:

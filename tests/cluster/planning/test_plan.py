@@ -125,7 +125,7 @@ def test_one_stage_can_have_the_gpu() -> None:
     assert (plan.stages[LM].device, plan.stages[DECODER].device, plan.stages[ENCODER].device) == ("cpu", "cuda", "cpu")
 
 
-# Compile (H6)
+# Compile
 
 
 @pytest.mark.parametrize(("system", "compiled"), [("linux", True), ("wsl2", True), ("windows", False)])

@@ -64,8 +64,8 @@ def test_the_ensemble_names_its_steps(client: TestClient):
 
 
 def test_the_configuration_is_that_of_the_plan(tmp_path: Path):
-    stage = {"slots": 3, "device": "cuda", "max_replicas": 2}
-    info = replace(INFO, plan={"stages": {"vq_decoder": stage}})
+    decoder = INFO.models["vq_decoder"].planned(slots=3, device="cuda", replicas=2)
+    info = replace(INFO, models={**INFO.models, "vq_decoder": decoder})
     with TestClient(create_app(make_pipeline(FakeStages(), VoiceLibrary(str(tmp_path))), info)) as client:
         config = client.get("/v2/models/vq_decoder/config").json()
         assert config["max_batch_size"] == 3 and config["instance_group"] == [{"kind": "KIND_GPU", "count": 2}]

@@ -1,15 +1,13 @@
-"""The strict reader of a checkpoint directory in upstream's format.
+"""The strict reader of a checkpoint directory: the network of some family, and the codec that families share.
 
-A directory holds config.json, model.pth, codec.pth, tokenizer.tiktoken and special_tokens.json, and may hold codec.yaml
-(the keys of upstream's modded_dac_vq.yaml) when its codec is not S1-mini's. Files are memory-mapped: tensors are views
-until a stage converts them.
+The codec is codec.pth and, when it is not S1-mini's, codec.yaml (the keys of upstream's modded_dac_vq.yaml); the files
+beside them are the family's. Weights are memory-mapped: tensors are views until a stage converts them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -19,16 +17,18 @@ from torch import Tensor
 
 from models.checkpoint.card import Card, read_card
 from models.checkpoint.configs import CodecConfig, LanguageModelConfig
-from models.checkpoint.tensors import Shapes, codec_shapes, language_model_shapes
-from models.families.s1.card import S1_CARD
-from models.families.s1.config import DualARConfig
+from models.checkpoint.tensors import codec_shapes
+from models.checkpoint.torch_files import load_torch, match, shapes_of, verify_torch
+from models.families.registry import recognise
 from models.runtime.memory import page_out
 from models.text_to_semantic.network.interface import TokenIds
 from models.text_to_semantic.network.weights import Weights
+from models.text_to_semantic.prompt import PromptEncoder
 from models.types import CheckpointError
 
 Half = Literal["encoder", "decoder"]
 
+_CODEC = "codec.pth"
 _DECODER_ONLY = ("decoder.", "quantizer.post_module.", "quantizer.upsample.")
 _ENCODER_ONLY = ("encoder.", "quantizer.pre_module.", "quantizer.downsample.")
 _REFERENCE_SHARE = 3 / 8  # of the positions that a language model knows
@@ -41,17 +41,35 @@ class Checkpoint:
         self.path = Path(path).expanduser()
         if not self.path.is_dir():
             raise CheckpointError(f"no checkpoint directory at {self.path}: see checkpoints/README.md")
-        missing = [name for name in _FILES if not (self.path / name).is_file()]
-        if missing:
-            raise CheckpointError(f"{self.path} lacks {', '.join(missing)}: see checkpoints/README.md")
+        self.family = recognise(self.path)
+        if not (self.path / _CODEC).is_file():
+            raise CheckpointError(f"{self.path} lacks {_CODEC}: see checkpoints/README.md")
+
+    @cached_property
+    def card(self) -> Card:
+        """What it speaks: card.yaml of the directory, where there is one, over what is known of its family."""
+        return read_card(self.path / "card.yaml", self.family.card)
 
     @cached_property
     def language_model_config(self) -> LanguageModelConfig:
         """Sizes of the text-to-semantic network."""
-        return DualARConfig.read(self.path / "config.json").network
+        return self.family.read_config(self.path)
+
+    def language_model_tensors(self) -> dict[str, Tensor]:
+        """Weights of the text-to-semantic network as stored, by the names of `language_model_shapes`."""
+        return self.family.read_tensors(self.path, self.language_model_config)
+
+    def weights(self, ids: TokenIds) -> Weights:
+        """The same by what they do; `ids` as the tokenizer has them."""
+        return Weights.of(self.language_model_config, ids, self.language_model_tensors())
+
+    def prompt_encoder(self) -> PromptEncoder:
+        """What makes prompts for its network."""
+        return PromptEncoder(self.family.prompt_format(self.path, self.language_model_config))
 
     @cached_property
     def codec_config(self) -> CodecConfig:
+        """Sizes of the codec, whose codebooks are those that the network speaks in."""
         path = self.path / "codec.yaml"
         codec = CodecConfig.read(path) if path.exists() else CodecConfig()
         language_model = self.language_model_config
@@ -66,17 +84,10 @@ class Checkpoint:
             raise CheckpointError(f"{self.path}: the codec's codebooks have {ours} entries, config.json's {spoken}")
         return codec
 
-    @cached_property
-    def card(self) -> Card:
-        """What it speaks: card.yaml of the directory, where there is one, over what is known of its family."""
-        return read_card(self.path / "card.yaml", S1_CARD)
-
     def verify(self) -> None:
-        """Reads the weights whole, against the checksums that lie beside them: about a second for S1-mini. Raises
-        CheckpointError."""
-        for path in (self.path / "model.pth", self.path / "codec.pth"):
-            if zipfile.is_zipfile(path) and (part := zipfile.ZipFile(path).testzip()):
-                raise CheckpointError(f"{path} is damaged at {part}: copy or download it again")
+        """Read all weights whole, to see that they are intact: about a second for S1-mini. Raises CheckpointError."""
+        self.family.verify(self.path)
+        verify_torch(self.path / _CODEC)
 
     @property
     def longest_reference(self) -> float:
@@ -90,18 +101,7 @@ class Checkpoint:
 
         The end of a torch file is a zip directory with the checksum of every tensor: no need to read gigabytes.
         """
-        return hashlib.sha256(repr(self.codec_config).encode() + _tail(self.path / "codec.pth")).hexdigest()[:16]
-
-    def language_model_tensors(self) -> dict[str, Tensor]:
-        """All tensors of model.pth, as stored (memory-mapped)."""
-        found = _load(self.path / "model.pth", prefix="model.")
-        found = {name: tensor for name, tensor in found.items() if not name.startswith("audio_")}
-        _match(self.path / "model.pth", language_model_shapes(self.language_model_config), found)
-        return found
-
-    def weights(self, ids: TokenIds) -> Weights:
-        """The same by what they do; `ids` as the tokenizer has them."""
-        return Weights.of(self.language_model_config, ids, self.language_model_tensors())
+        return hashlib.sha256(repr(self.codec_config).encode() + _tail(self.path / _CODEC)).hexdigest()[:16]
 
     def codec_tensors(self, half: Half) -> dict[str, Tensor]:
         """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""
@@ -118,37 +118,19 @@ class Checkpoint:
     def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
         """What codec.pth holds (memory-mapped), all of it and nothing else: tensors as they are used, and those under
         weight norm."""
-        path = self.path / "codec.pth"
-        found = _load(path, prefix="generator.")
+        path = self.path / _CODEC
+        found = load_torch(path, prefix="generator.")
         found = {name: t for name, t in found.items() if not name.endswith((".causal_mask", ".freqs_cis"))}
         pairs = _weight_norm_pairs(path, found)
-        shapes = {name: tuple(v.shape) for name, (_, v) in pairs.items()}
-        shapes |= {name: tuple(tensor.shape) for name, tensor in found.items()}
-        _match_shapes(path, codec_shapes(self.codec_config), shapes)
+        directions = {name: direction for name, (_, direction) in pairs.items()}
+        match(path, codec_shapes(self.codec_config), shapes_of(directions | found))
         return found, pairs
-
-
-_FILES = ("config.json", "model.pth", "codec.pth", "tokenizer.tiktoken", "special_tokens.json")
 
 
 def _belongs(name: str, half: Half) -> bool:
     if half == "encoder":
         return not name.startswith(_DECODER_ONLY)
     return not name.startswith(_ENCODER_ONLY) and ".in_proj." not in name
-
-
-def _load(path: Path, prefix: str) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:
-        raise CheckpointError(f"{path} is not a readable torch file: {type(error).__name__}: {error}") from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path} must hold a dictionary of tensors")
-    if any(name.startswith(prefix) for name in state):  # as upstream: a trained wrapper holds more than its model
-        state = {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
-    return dict(state)
 
 
 def _weight_norm_pairs(path: Path, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -174,22 +156,6 @@ def _fold(g: Tensor, v: Tensor) -> Tensor:
     weight = torch._weight_norm(v.float(), g.float(), 0)
     page_out(v)
     return weight
-
-
-def _match(path: Path, expected: Shapes, found: dict[str, Tensor]) -> None:
-    _match_shapes(path, expected, {name: tuple(tensor.shape) for name, tensor in found.items()})
-
-
-def _match_shapes(path: Path, expected: Shapes, found: Shapes) -> None:
-    problems = [f"missing tensor {name} {expected[name]}" for name in expected.keys() - found.keys()]
-    problems += [f"unexpected tensor {name} {found[name]}" for name in found.keys() - expected.keys()]
-    problems += [
-        f"{name} has shape {found[name]}, expected {expected[name]}"
-        for name in expected.keys() & found.keys()
-        if found[name] != expected[name]
-    ]
-    if problems:
-        raise CheckpointError(f"{path} does not fit its config:\n  " + "\n  ".join(sorted(problems)))
 
 
 def _tail(path: Path, size: int = 1 << 16) -> bytes:

@@ -49,7 +49,7 @@ def load_engine(
 
     `voices` of 30 s fit the prefix cache; `lead` is in frames, `memory` as for `Engine`. Raises CheckpointError.
     """
-    encoder = PromptEncoder(checkpoint.path, checkpoint.language_model_config.num_codebooks)
+    encoder = checkpoint.prompt_encoder()
     network = make_network(
         checkpoint.weights(encoder.ids),
         device=device,

@@ -1,13 +1,13 @@
-"""Prompts, built by upstream's own tokenizer and ContentSequence."""
+"""Prompts as the network reads them. How they are written is the family's; what they must never hold is not."""
 
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import torch
-from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
-from fish_speech.tokenizer import IM_END_TOKEN, PHONEME_END_TOKEN, PHONEME_START_TOKEN, FishTokenizer
 from torch import Tensor
 
 from models.text.text import defuse
@@ -15,69 +15,60 @@ from models.text_to_semantic.network.interface import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
 
-_ALLOWED = {PHONEME_START_TOKEN, PHONEME_END_TOKEN}
 _KEPT = 1 << 17  # positions of encoded references: 64 voices of the longest prompts, some 6 MB
 
 
-class PromptEncoder:
-    """Turns a Prompt into the tensor the network is prefilled with. `encode` may be called from any thread."""
+class PromptFormat(Protocol):
+    """How a family writes prompts, in values (1 + num_codebooks, T) int32: token ids over codes. Called from several
+    threads."""
 
-    def __init__(self, checkpoint: Path, num_codebooks: int) -> None:
-        self._tokenizer = FishTokenizer.from_pretrained(str(checkpoint))
-        _encode_without_threads(self._tokenizer)
-        self._num_codebooks = num_codebooks
+    @property
+    def ids(self) -> TokenIds:
+        """The tokenizer's ids that a network must know."""
+
+    def prefix(self, references: Sequence[EncodedReference]) -> Tensor:
+        """What every prompt in the voice of these references begins with; without references, every prompt at all."""
+
+    def text(self, text: str) -> Tensor:
+        """What follows it: the text to speak, up to where the frames begin."""
+
+
+class PromptEncoder:
+    """Turns a Prompt into what the network is prefilled with. `encode` may be called from any thread."""
+
+    def __init__(self, prompts: PromptFormat) -> None:
+        self._prompts, self.ids = prompts, prompts.ids
         self._prefixes: PrefixCache[Tensor] = PrefixCache(_KEPT)
         self._lock = threading.Lock()
-        self.ids = TokenIds(self._tokenizer.semantic_begin_id, self._tokenizer.get_token_id(IM_END_TOKEN))
 
     def encode(self, prompt: Prompt) -> EncodedPrompt:
-        key = _key(prompt)
-        sequence = ContentSequence(modality=None if key else "interleave")
-        sequence.append([self._text(prompt.text)], add_end=False, speaker=0)
-        values = self._values(sequence)
-        if key is None:
-            return EncodedPrompt(values, 0, None)
+        """The prompt's values, and how far they depend on its references alone."""
+        # Segments and transcripts alike pass here, whatever their way: without defuse() a text could hold the tokens
+        # that end an utterance or begin another speaker's turn.
+        key, text = _key(prompt), self._prompts.text(defuse(prompt.text))
         prefix = self._prefix(key, prompt.references)
-        return EncodedPrompt(torch.cat([prefix, values], dim=1), prefix.shape[1], key)
+        values = torch.cat([prefix, text], dim=1)
+        return EncodedPrompt(values, 0, None) if key is None else EncodedPrompt(values, prefix.shape[1], key)
 
     def knows(self, prompt: Prompt) -> bool:
         """Whether a prompt's voice, if it names one, has been encoded before."""
-        return not prompt.references or _key(prompt) in self._prefixes
+        key = _key(prompt)
+        return key is None or key in self._prefixes
 
-    def _prefix(self, key: str, references: tuple[EncodedReference, ...]) -> Tensor:
-        """What every prompt in the voice of these references begins with; kept, as it takes some 10 ms."""
+    def _prefix(self, key: str | None, references: Sequence[EncodedReference]) -> Tensor:
+        """A prompt's beginning; kept by the key of its references, as it takes some 10 ms."""
+        if key is None:
+            return self._prompts.prefix(())
         with self._lock:
             if (kept := self._prefixes.get(key)) is not None:
                 return kept
-        sequence = ContentSequence(modality="interleave")
-        for reference in references:
-            sequence.append([self._text(reference.text), self._codes(reference)], add_end=True, speaker=0)
-        values = self._values(sequence)
+        values = self._prompts.prefix([replace(each, text=defuse(each.text)) for each in references])
         with self._lock:
             if self._prefixes.wants(key, values.shape[1]):
                 self._prefixes.keep(key, values.shape[1], lambda: values)
         return values
 
-    def _text(self, text: str) -> TextPart:
-        # Every text of a prompt passes here, segments and transcripts alike. Upstream would encode every special token
-        # it finds in it; only phoneme tags may come from outside. A speaker tag is plain text to the tokenizer, but the
-        # model takes it for a turn: defused like the special tokens.
-        return TextPart(tokens=self._tokenizer.encode(defuse(text), allowed_special=_ALLOWED))
-
-    def _codes(self, reference: EncodedReference) -> VQPart:
-        return VQPart(codes=torch.from_numpy(reference.codes.astype("int32")))
-
-    def _values(self, sequence: ContentSequence) -> Tensor:
-        return sequence.encode_for_inference(self._tokenizer, num_codebooks=self._num_codebooks)[0]
-
 
 def _key(prompt: Prompt) -> str | None:
-    """Names the references of a prompt."""
+    """Names the references of a prompt; None without any."""
     return "+".join(reference.key for reference in prompt.references) or None
-
-
-def _encode_without_threads(tokenizer: FishTokenizer) -> None:
-    """tiktoken encodes a batch, which upstream makes of every text and control token, on threads that it starts for
-    each: beside a busy engine a prompt waited for them for 30 ms."""
-    model = tokenizer.tkt_model
-    model.encode_batch = lambda texts, **special: [model.encode(text, **special) for text in texts]

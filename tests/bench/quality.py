@@ -14,7 +14,6 @@ from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.weights import Weights
-from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Sampling
 from tests.bench import t2s
 from tests.bench.isolate import Bench
@@ -40,7 +39,7 @@ def against_fp32(checkpoint: str, threads: int, repeats: int, bits: int) -> dict
     """Cosines of every codebook's logits, and each linear layer's relative error on the inputs that it has in fp32."""
     source = Checkpoint(checkpoint)
     config, tensors = source.language_model_config, source.language_model_tensors()
-    ids = PromptEncoder(source.path, config.num_codebooks).ids
+    ids = source.prompt_encoder().ids
     weights = Weights.of(config, ids, tensors)
     exact = TorchNetwork(weights, slots=1, positions=POSITIONS)
     native = NativeNetwork(weights, slots=1, positions=POSITIONS, threads=threads, bits=bits)

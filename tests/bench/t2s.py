@@ -204,10 +204,9 @@ def _weights(checkpoint: str, device: str) -> Weights:
         tensors["output.weight"][ids.end] = 0
         return Weights.of(config, ids, tensors)
     from models.checkpoint.reader import Checkpoint
-    from models.text_to_semantic.prompt import PromptEncoder
 
     source = Checkpoint(checkpoint)
-    return source.weights(PromptEncoder(source.path, source.language_model_config.num_codebooks).ids)
+    return source.weights(source.prompt_encoder().ids)
 
 
 def _random_tensors(config: LanguageModelConfig, device: str) -> dict[str, torch.Tensor]:

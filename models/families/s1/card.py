@@ -12,7 +12,7 @@ _ALPHABET = 0.068
 _PACE = {"ar": 0.098, "ja": 0.168, "zh": 0.235, "ko": 0.15, "hi": 0.08}
 _LANGUAGES = ("en", "zh", "ja", "ko", "fr", "de", "es", "pl", "ru", "it", "pt", "ar", "hi", "tr")
 
-S1_CARD = Card(
+CARD = Card(
     languages=_LANGUAGES,
     default_language="en",
     seconds_per_character={language: _PACE.get(language, _ALPHABET) for language in _LANGUAGES},

@@ -107,10 +107,8 @@ class DualARConfig:
 
     @classmethod
     def read(cls, path: Path) -> DualARConfig:
-        """Read config.json. Raises CheckpointError for an unknown key, a missing one, or another model type."""
+        """Read config.json. Raises CheckpointError for an unknown key, a missing one, or a reward model."""
         data = read_mapping(path, json.loads)
-        if data.get("model_type") != "dual_ar":
-            raise CheckpointError(f"{path}: model_type must be 'dual_ar', not {data.get('model_type')!r}")
         if data.get("is_reward_model"):
             raise CheckpointError(f"{path}: a reward model cannot generate speech")
         known = {f.name for f in fields(cls)}

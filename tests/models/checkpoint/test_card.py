@@ -8,7 +8,7 @@ import pytest
 
 from models.checkpoint.card import Card, read_card
 from models.checkpoint.reader import Checkpoint
-from models.families.s1.card import S1_CARD
+from models.families.s1.card import CARD
 from models.types import CheckpointError
 from tests.paths import ROOT
 
@@ -22,8 +22,8 @@ def read(tmp_path: Path, text: str) -> Card:
 
 
 def test_without_a_card_a_checkpoint_speaks_what_its_family_does(tiny: Path) -> None:
-    assert Checkpoint(tiny).card is S1_CARD
-    assert set(S1_CARD.seconds_per_character) == set(S1_CARD.languages)
+    assert Checkpoint(tiny).card is CARD
+    assert set(CARD.seconds_per_character) == set(CARD.languages)
 
 
 def test_the_starter_speaks_english_alone() -> None:

@@ -19,7 +19,6 @@ from models.runtime import memory
 from models.text_to_semantic.load import make_network
 from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.weights import Weights
-from models.text_to_semantic.prompt import PromptEncoder
 
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
@@ -84,7 +83,7 @@ def test_a_kernel_that_takes_no_advice_gives_small_pages(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("quantization", ["int8", "int4"])
 def test_a_checkpoint_too_wide_for_the_kernels_runs_on_torch(tiny: Path, quantization: str) -> None:
-    config, encoder = Checkpoint(tiny).language_model_config, PromptEncoder(tiny, 4)
+    config, encoder = Checkpoint(tiny).language_model_config, Checkpoint(tiny).prompt_encoder()
     wide = replace(config, slow=replace(config.slow, head_dim=264, n_head=2, n_local_heads=2))
     tensors = {name: torch.zeros(shape) for name, shape in language_model_shapes(wide).items()}
     options = {"device": "cpu", "dtype": torch.bfloat16, "quantization": quantization, "slots": 1, "threads": 1}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
 from models.text_to_semantic.prefix_cache import PrefixCache
@@ -18,7 +19,7 @@ LEAD = 10_000
 
 @pytest.fixture(scope="module")
 def encoder(tiny: Path) -> PromptEncoder:
-    return PromptEncoder(tiny, 4)
+    return Checkpoint(tiny).prompt_encoder()
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def make_engine(tiny: Path, encoder: PromptEncoder) -> Iterator:
         slots: int = 4, lead: int = LEAD, waiting: int = 16, quantization: str = "none", path: Path = tiny
     ) -> Engine:
         scheduler = Scheduler(slots, waiting, prefill_chunk=16, lead=lead, frame_rate=20.0)
-        made = network(path, encoder, slots=slots, positions=400, quantization=quantization)
+        made = network(path, slots=slots, positions=400, quantization=quantization)
         engine = Engine(made, scheduler, PrefixCache(200))
         engines.append(engine)
         return engine

@@ -188,11 +188,11 @@ from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.native.network import NativeNetwork
 from models.text_to_semantic.prefix_cache import PrefixCache
-from models.text_to_semantic.prompt import PromptEncoder
 from models.text_to_semantic.engine.scheduler import Scheduler
 from models.types import Prompt, Sampling
 
-checkpoint, encoder = Checkpoint(sys.argv[1]), PromptEncoder(sys.argv[1], 4)
+checkpoint = Checkpoint(sys.argv[1])
+encoder = checkpoint.prompt_encoder()
 network = NativeNetwork(checkpoint.weights(encoder.ids), slots=4, positions=900, threads=2)
 engine = Engine(network, Scheduler(4, 4, prefill_chunk=16, lead=10_000, frame_rate=20.0), PrefixCache(0))
 speaks = threading.Event()

@@ -11,11 +11,11 @@ from torch import Tensor
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.native.packing import GROUP, quantize
 from models.text_to_semantic.network.torch_network import TorchNetwork
-from models.text_to_semantic.prompt import PromptEncoder
 
 
-def network(path: Path, encoder: PromptEncoder, **options: object) -> TorchNetwork:
-    return TorchNetwork(Checkpoint(path).weights(encoder.ids), **options)
+def network(path: Path, **options: object) -> TorchNetwork:
+    checkpoint = Checkpoint(path)
+    return TorchNetwork(checkpoint.weights(checkpoint.prompt_encoder().ids), **options)
 
 
 def rounded(weight: Tensor, bits: int) -> Tensor:

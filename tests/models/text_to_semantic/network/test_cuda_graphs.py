@@ -17,6 +17,7 @@ from torch import Tensor
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor.utils import run_and_get_code
 
+from models.checkpoint.reader import Checkpoint
 from models.runtime.buckets import at_least, doublings
 from models.text_to_semantic.fused import cuda_graphs
 from models.text_to_semantic.fused.cuda_graphs import context_buckets
@@ -24,7 +25,6 @@ from models.text_to_semantic.load import compile_network
 from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.transformer import Cache
-from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
 from tests.models.text_to_semantic.network.fused import FusedNetwork, few_programs, frame  # noqa: F401
@@ -47,13 +47,13 @@ def test_buckets_of_context() -> None:
 
 @pytest.fixture
 def network(tiny: Path) -> TorchNetwork:
-    return networks.network(tiny, PromptEncoder(tiny, 4), slots=SLOTS, positions=POSITIONS, device=DEVICE)
+    return networks.network(tiny, slots=SLOTS, positions=POSITIONS, device=DEVICE)
 
 
 def test_one_compilation_serves_every_batch_and_context(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = CompileCounterWithBackend("eager")
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=counter))
-    made = networks.network(tiny, PromptEncoder(tiny, 4), slots=6, positions=320)
+    made = networks.network(tiny, slots=6, positions=320)
     made.compile()
     for rows, context in ((1, 64), (2, 100), (5, 320), (6, 70)):
         made.decode(rows, context)
@@ -92,7 +92,7 @@ def test_the_step_is_one_graph_and_draws_the_same(
 ) -> None:
     if not torch.cuda.is_available():  # Inductor's C++ takes minutes on two cores and draws the same
         monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
-    prompt = PromptEncoder(tiny, network.config.num_codebooks).encode(Prompt("All of it in one graph.")).values
+    prompt = Checkpoint(tiny).prompt_encoder().encode(Prompt("All of it in one graph.")).values
     found = torch._dynamo.explain(network.step)(SLOTS, 64)
     assert (found.graph_count, found.graph_break_count) == (1, 0), found.break_reasons
     eager = speak(network, prompt)
@@ -128,7 +128,7 @@ def test_what_a_graph_reads_and_writes_lives_as_long(tiny: Path, monkeypatch: py
     monkeypatch.setattr(
         frame.FusedFrame, "__init__", lambda self, network: (made.append(weakref.ref(self)), build(self, network))[1]
     )
-    network = FusedNetwork(networks.network(tiny, PromptEncoder(tiny, 4), slots=1, positions=128, device=DEVICE))
+    network = FusedNetwork(networks.network(tiny, slots=1, positions=128, device=DEVICE))
     gc.collect()
     assert [each() is not None for each in made] == [network.compiled]
 
@@ -141,8 +141,8 @@ def test_prompts_as_cuda_graphs_run_them(tiny: Path, monkeypatch: pytest.MonkeyP
     if DEVICE == "cpu":
         monkeypatch.setattr(cuda_graphs, "Replay", Eager)
         monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: None)
-    encoder = PromptEncoder(tiny, 4)
-    plain, eager = (networks.network(tiny, encoder, slots=SLOTS, positions=POSITIONS, device=DEVICE) for _ in range(2))
+    encoder = Checkpoint(tiny).prompt_encoder()
+    plain, eager = (networks.network(tiny, slots=SLOTS, positions=POSITIONS, device=DEVICE) for _ in range(2))
     padded = FusedNetwork(eager)
     monkeypatch.setattr(padded, "decode", eager.decode)  # the step's kernels have tests of their own
     speak(plain, encoder.encode(Prompt("Said before.")).values)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from checkpoints.build import TINY, build
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.network.linear import Quantization
 from models.text_to_semantic.network.torch_network import TorchNetwork
-from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
 from tests.models.text_to_semantic.network.fused import few_programs, frame  # noqa: F401
@@ -47,13 +47,11 @@ def speak(network: TorchNetwork, prompt: Tensor, fused: bool, slots: list[int], 
 
 @pytest.mark.parametrize("slots", [[0], [1, 2, 5]])
 def test_the_kernels_draw_the_networks_frames(tiny: Path, slots: list[int]) -> None:
-    encoder = PromptEncoder(tiny, 4)
+    encoder = Checkpoint(tiny).prompt_encoder()
     prompt = encoder.encode(Prompt("Seventy positions and some more are what this text takes, word by word.")).values
     assert prompt.shape[1] > frame.POSITIONS  # more than a program reads at a time
     speaks = [
-        speak(
-            networks.network(tiny, encoder, slots=6, positions=POSITIONS, device=DEVICE), prompt, fused, slots, steps=2
-        )
+        speak(networks.network(tiny, slots=6, positions=POSITIONS, device=DEVICE), prompt, fused, slots, steps=2)
         for fused in (False, True)
     ]
     assert speaks[1] == speaks[0]
@@ -79,11 +77,11 @@ def test_other_shapes_of_checkpoint(
         attention_qkv_bias=True, attention_o_bias=True, attention_qk_norm=False, scale_codebook_embeddings=False,
     )  # fmt: skip
     build(replace(TINY, language_model=model), tmp_path, 0)
-    encoder = PromptEncoder(tmp_path, 4)
+    encoder = Checkpoint(tmp_path).prompt_encoder()
     prompt = encoder.encode(Prompt("Three heads share one.")).values
     speaks = []
     for fused in (False, True):
-        network = networks.network(tmp_path, encoder, slots=6, positions=POSITIONS, device=DEVICE)
+        network = networks.network(tmp_path, slots=6, positions=POSITIONS, device=DEVICE)
         if quantization == "int8":
             widen(network)
         speaks.append(speak(network, prompt, fused, slots, steps=1))

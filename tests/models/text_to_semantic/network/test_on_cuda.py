@@ -22,7 +22,6 @@ from models.reference_encoder.encoder import ReferenceEncoder
 from models.text_to_semantic.fused import cuda_graphs
 from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.linear import Quantization
-from models.text_to_semantic.prompt import PromptEncoder
 from models.types import Prompt, Sampling
 from models.vq_decoder.decoder import VQDecoder
 from tests.models.text_to_semantic.network import networks
@@ -70,9 +69,9 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_frames_are_drawn_and_the_host_never_waits(
     tiny: Path, no_data: None, monkeypatch: pytest.MonkeyPatch, quantization: Quantization, replayed: bool
 ) -> None:
-    encoder = PromptEncoder(tiny, Checkpoint(tiny).language_model_config.num_codebooks)
+    encoder = Checkpoint(tiny).prompt_encoder()
     options = {"slots": 4, "positions": 320, "device": "cuda", "dtype": torch.bfloat16, "quantization": quantization}
-    network: Network = networks.network(tiny, encoder, **options)
+    network: Network = networks.network(tiny, **options)
     launched: list[str] = []
     if replayed:  # what a graph is captured from runs at each call
         monkeypatch.setattr(cuda_graphs, "Replay", Eager)

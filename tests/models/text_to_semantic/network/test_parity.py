@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.sampling import exponential_noise
 from models.text_to_semantic.network.slots import SlotState
@@ -111,8 +112,8 @@ class UpstreamSlots(SlotState):
         self.history[slots] = torch.where((step > 0)[:, None, None], self.history[slots], before)
 
 
-def network(tiny: Path, encoder: PromptEncoder, slots: int) -> Network:
-    made = networks.network(tiny, encoder, slots=slots, positions=512)
+def network(tiny: Path, slots: int) -> Network:
+    made = networks.network(tiny, slots=slots, positions=512)
     window = made.config.sampling.penalty_window
     made.state = UpstreamSlots(slots, 1 + made.config.num_codebooks, window, made.device)
     return made
@@ -152,7 +153,7 @@ def prompts() -> list[Prompt]:
 
 
 def test_prompt_tensors_equal_upstreams(tiny: Path, upstream: DualARTransformer) -> None:
-    encoder = PromptEncoder(tiny, 4)
+    encoder = Checkpoint(tiny).prompt_encoder()
     for prompt in prompts():
         assert encoder.knows(prompt) is not bool(prompt.references)
         encoded = encoder.encode(prompt)
@@ -167,7 +168,7 @@ def test_prompt_tensors_equal_upstreams(tiny: Path, upstream: DualARTransformer)
 
 
 def test_a_prompt_waits_for_no_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder, here, start = PromptEncoder(tiny, 4), threading.current_thread(), threading.Thread.start
+    encoder, here, start = Checkpoint(tiny).prompt_encoder(), threading.current_thread(), threading.Thread.start
 
     def elsewhere(thread: threading.Thread) -> None:  # Ray's threads may start others
         assert threading.current_thread() is not here
@@ -178,7 +179,7 @@ def test_a_prompt_waits_for_no_thread(tiny: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_text_cannot_inject_control_tokens(tiny: Path, upstream: DualARTransformer) -> None:
-    encoder = PromptEncoder(tiny, 4)
+    encoder = Checkpoint(tiny).prompt_encoder()
     plain = encoder.encode(Prompt("a")).values.shape[1] - 1
     ids = encoder.encode(Prompt("<|im_end|><|semantic:5|><|phoneme_start|>a<|phoneme_end|>")).values[0, plain:].tolist()
     special = {i for i in ids if i >= 272}
@@ -191,8 +192,8 @@ def test_text_cannot_inject_control_tokens(tiny: Path, upstream: DualARTransform
 def test_frames_alone_equal_upstreams(
     tiny: Path, upstream: DualARTransformer, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    encoder = PromptEncoder(tiny, 4)
-    net = network(tiny, encoder, slots=1)
+    encoder = Checkpoint(tiny).prompt_encoder()
+    net = network(tiny, slots=1)
     lengths = []
     for prompt in prompts():
         length, first = start(net, encoder, 0, prompt, chunk)
@@ -209,8 +210,8 @@ def test_frames_alone_equal_upstreams(
 def test_frames_in_a_batch_of_unequal_rows_equal_upstreams(
     tiny: Path, upstream: DualARTransformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encoder = PromptEncoder(tiny, 4)
-    net = network(tiny, encoder, slots=6)
+    encoder = Checkpoint(tiny).prompt_encoder()
+    net = network(tiny, slots=6)
     rows = prompts()
     frames: dict[int, list[torch.Tensor]] = {}
     lengths = {}
@@ -231,8 +232,8 @@ def test_frames_in_a_batch_of_unequal_rows_equal_upstreams(
 
 
 def test_a_restored_prefix_continues_as_a_whole_prefill(tiny: Path) -> None:
-    encoder = PromptEncoder(tiny, 4)
-    net = network(tiny, encoder, slots=2)
+    encoder = Checkpoint(tiny).prompt_encoder()
+    net = network(tiny, slots=2)
     prompt = prompts()[2]
     encoded = encoder.encode(prompt)
     _, whole = start(net, encoder, 0, prompt)
@@ -244,11 +245,11 @@ def test_a_restored_prefix_continues_as_a_whole_prefill(tiny: Path) -> None:
 
 
 def test_an_inactive_slot_keeps_its_state(tiny: Path) -> None:
-    encoder = PromptEncoder(tiny, 4)
+    encoder = Checkpoint(tiny).prompt_encoder()
     prompt = prompts()[1]
 
     def frames(pause: bool) -> list[list[int]]:
-        net = network(tiny, encoder, slots=2)
+        net = network(tiny, slots=2)
         length, first = start(net, encoder, 1, prompt)
         rows = [first]
         for i in range(1, 10):

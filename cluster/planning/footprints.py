@@ -17,7 +17,6 @@ GB = 1e9
 BYTES = {"fp32": 4, "bf16x3": 4, "int16": 4, "bf16": 2, "fp16": 2}
 # Bytes of a weight of a linear layer with its share of a scale; in int4 the two heads, 1 % of all weights, stay int8.
 QUANTIZED = {"int8": 1.02, "int4": 0.54}
-ENCODER_TENSORS = 28  # of the first layer's size: what encoding was measured to hold at once
 # Weights of a codec's half below which a second thread on a CPU costs more time than it saves, as threads sleep between
 # operations: the starter (1.3 M) encodes 3 s in 77 ms with one thread and 229 with two, and decodes half a second in 23
 # and 66; S1-mini's halves (some 200 M) gain from each.
@@ -29,14 +28,12 @@ CPU_COPIES = {DECODER: 2.0}  # of the weights: oneDNN keeps them in layouts of i
 class Footprints:
     """Sizes of one checkpoint; the defaults are S1-mini's.
 
-    `kv_values_per_token`: layers x kv heads x head dim x 2 (key and value). `slot_tokens`: positions that one slot
-    pre-allocates (30 s of reference + text + 1,024 new frames); `prefix_tokens`: of a voice whose prefix stays cached
-    (30 s of reference and its transcript). `*_values_*` are counted in values, so that the bytes follow the precision:
-    the encoder works on pieces of 16 frames (on a CPU of 32, its longest layers on 8), the decoder on about
-    four tensors of 96 channels over a block of 25 frames of 2,048 samples, and keeps `decoder_state_values` (mostly its
-    attention window) for every stream that may be open.
-    `runtime_gb`: a process with torch and the kernels that it makes; `cuda_context_gb`: VRAM that a CUDA process takes
-    before its first tensor; `cuda_host_gb`: its RAM.
+    Where they come from is said, and computed, in `models.footprint`. `*_values*` count values, so that the bytes
+    follow the precision: keys and values per position, of which a slot pre-allocates `slot_tokens` and a voice whose
+    prefix stays cached takes `prefix_tokens`; activations of one recording in the encoder, and of one stream's block in
+    the decoder; what the decoder remembers of every stream that may be open. `runtime_gb`: a process with torch and the
+    kernels that it makes; `cuda_context_gb`: VRAM that a CUDA process takes before its first tensor; `cuda_host_gb`:
+    its RAM.
 
     Measured on a CPU, as private memory at its peak (libraries and checkpoint are mapped, 0.3 to 0.5 GB that replicas
     share and the margin covers), GB against this model's: encoder fp32 1.37 (1.51), bf16 with two recordings 1.03
@@ -50,12 +47,12 @@ class Footprints:
     embedding_params: int = 201_400_000
     codec_encoder_params: int = 207_200_000
     codec_decoder_params: int = 184_500_000
-    kv_values_per_token: int = 28 * 8 * 128 * 2
+    kv_values_per_token: int = 57_344
     slot_tokens: int = 2112
     prefix_tokens: int = 768
-    encoder_values_per_slot: int = ENCODER_TENSORS * 64 * 16 * 2048
-    decoder_values_per_slot: int = 4 * 96 * 25 * 2048
-    decoder_state_values: int = 2 * 8 * 1024 * 128
+    encoder_values_per_slot: int = 58_720_256
+    decoder_values_per_slot: int = 19_660_800
+    decoder_state_values: int = 2_097_152
     runtime_gb: float = 0.45
     cuda_context_gb: float = 0.5
     cuda_host_gb: float = 1.2

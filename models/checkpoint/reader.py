@@ -7,17 +7,15 @@ beside them are the family's. Weights are memory-mapped: tensors are views until
 from __future__ import annotations
 
 import hashlib
-import math
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from models.checkpoint.card import Card, read_card
 from models.checkpoint.configs import CodecConfig, LanguageModelConfig
-from models.checkpoint.tensors import codec_shapes
+from models.checkpoint.tensors import Half, belongs, codec_shapes
 from models.checkpoint.torch_files import load_torch, match, shapes_of, verify_torch
 from models.families.registry import recognise
 from models.runtime.memory import page_out
@@ -26,11 +24,7 @@ from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import CheckpointError
 
-Half = Literal["encoder", "decoder"]
-
 _CODEC = "codec.pth"
-_DECODER_ONLY = ("decoder.", "quantizer.post_module.", "quantizer.upsample.")
-_ENCODER_ONLY = ("encoder.", "quantizer.pre_module.", "quantizer.downsample.")
 _REFERENCE_SHARE = 3 / 8  # of the positions that a language model knows
 
 
@@ -85,9 +79,12 @@ class Checkpoint:
         return codec
 
     def verify(self) -> None:
-        """Read all weights whole, to see that they are intact: about a second for S1-mini. Raises CheckpointError."""
+        """Read all weights whole, to see that they are intact, and hold their shapes against the configs: about a
+        second for S1-mini. Raises CheckpointError."""
         self.family.verify(self.path)
         verify_torch(self.path / _CODEC)
+        self.language_model_tensors()
+        self._codec()
 
     @property
     def longest_reference(self) -> float:
@@ -106,14 +103,8 @@ class Checkpoint:
     def codec_tensors(self, half: Half) -> dict[str, Tensor]:
         """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""
         found, pairs = self._codec()
-        wanted = [name for name in (*pairs, *found) if _belongs(name, half)]
+        wanted = [name for name in (*pairs, *found) if belongs(name, half)]
         return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
-
-    def codec_params(self, half: Half) -> int:
-        """Values in `codec_tensors(half)`, without reading them."""
-        self._codec()
-        shapes = codec_shapes(self.codec_config)
-        return sum(math.prod(shape) for name, shape in shapes.items() if _belongs(name, half))
 
     def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
         """What codec.pth holds (memory-mapped), all of it and nothing else: tensors as they are used, and those under
@@ -125,12 +116,6 @@ class Checkpoint:
         directions = {name: direction for name, (_, direction) in pairs.items()}
         match(path, codec_shapes(self.codec_config), shapes_of(directions | found))
         return found, pairs
-
-
-def _belongs(name: str, half: Half) -> bool:
-    if half == "encoder":
-        return not name.startswith(_DECODER_ONLY)
-    return not name.startswith(_ENCODER_ONLY) and ".in_proj." not in name
 
 
 def _weight_norm_pairs(path: Path, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

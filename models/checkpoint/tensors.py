@@ -5,13 +5,20 @@ Tests hold these tables against the state dicts of upstream's own modules.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from models.checkpoint.configs import CodecConfig, LanguageModelConfig, TransformerConfig
 
 Shapes = dict[str, tuple[int, ...]]
+Half = Literal["encoder", "decoder"]
+
+_DECODER_ONLY = ("decoder.", "quantizer.post_module.", "quantizer.upsample.")
+_ENCODER_ONLY = ("encoder.", "quantizer.pre_module.", "quantizer.downsample.")
 
 
 def language_model_shapes(config: LanguageModelConfig) -> Shapes:
-    """Names and shapes of model.pth (upstream's DualARTransformer)."""
+    """Names and shapes of a text-to-semantic network (upstream's DualARTransformer): what a family reads, it gives
+    these names."""
     slow, fast = config.slow, config.fast
     shapes: Shapes = {
         "embeddings.weight": (config.vocab_size, slow.dim),
@@ -77,6 +84,13 @@ def codec_shapes(config: CodecConfig) -> Shapes:
     last = len(config.decoder_rates) + 1
     shapes |= {f"decoder.model.{last}.alpha": (1, dim, 1)} | _conv(f"decoder.model.{last + 1}.conv", dim, 1, 7)
     return shapes
+
+
+def belongs(name: str, half: Half) -> bool:
+    """Whether a half of the codec needs a tensor of codec.pth. The codebooks are in both."""
+    if half == "encoder":
+        return not name.startswith(_DECODER_ONLY)
+    return not name.startswith(_ENCODER_ONLY) and ".in_proj." not in name
 
 
 def _transformer(prefix: str, config: TransformerConfig) -> Shapes:

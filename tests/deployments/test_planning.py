@@ -8,12 +8,14 @@ import pytest
 
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import pools
+from cluster.planning.footprints import Footprints
 from cluster.planning.plan import PlanError, PlanOptions, StagePlan
 from cluster.planning.planner import make
 from cluster.planning.pools import PoolOptions
 from cluster.planning.stages import DECODER, LM, STAGES
-from deployments.planning import as_planned, bounds, footprints, models_of
+from deployments.planning import as_planned, bounds, models_of
 from models.checkpoint.reader import Checkpoint
+from models.footprint import sizes
 from models.repository.config import InstanceGroup
 from models.repository.served import CodecFigures, ServedModel, load
 from tests.paths import PROFILES, ROOT
@@ -37,7 +39,9 @@ def plan(name: str, models: dict[str, ServedModel], **stages: dict[str, object])
 
 
 def test_a_container_of_two_cores_and_four_gb_runs_the_tiny_checkpoint(tiny: Path) -> None:
-    options = PlanOptions(footprints=footprints(Checkpoint(tiny)))
+    checkpoint = Checkpoint(tiny)
+    footprints = Footprints(**sizes(checkpoint.language_model_config, checkpoint.codec_config))
+    options = PlanOptions(footprints=footprints)
     found = make([machine("container-2-core-4gb")], options)
     assert found.tier == "cpu-low" and found.expected_memory_gb < 1.6
     assert found.stages[LM].slots == 16

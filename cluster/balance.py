@@ -6,12 +6,14 @@ Weights never move at run time: a pool stays on its device, and requests are rou
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cluster.machine.monitor import GpuLoad, Load
+from cluster.machine.gpu_meter import GpuLoad
+from cluster.machine.monitor import Load
 
 INTERVAL = 5.0  # seconds between decisions
 
@@ -23,7 +25,7 @@ class _Strict(BaseModel):
 
 
 class Threshold(_Strict):
-    """In percent. A pool is left above the one and may be returned to at or below the other."""
+    """Percents: new requests leave a pool above the first, and may return to it at or below the second."""
 
     leave_above: Percent
     return_below: Percent
@@ -36,7 +38,7 @@ class Threshold(_Strict):
 
 
 class Thresholds(_Strict):
-    """`gpu_busy` and `vram_others` (VRAM held by other processes) speak against pools on a GPU, `cpu` and `ram` against
+    """`gpu_busy` and `vram_others` (VRAM held by other processes) count against pools on a GPU, `cpu` and `ram` against
     pools on the CPU: each as it is on the GPU or machine of the pool that has most left."""
 
     gpu_busy: Threshold = Threshold(leave_above=85, return_below=70)
@@ -45,7 +47,7 @@ class Thresholds(_Strict):
     ram: Threshold = Threshold(leave_above=85, return_below=75)
 
 
-# What is looked at for a pool on each device, and what it is called. Nothing tells how busy Apple's GPU is.
+# Figures that count for a pool on each device, and their names. No API tells how busy Apple's GPU is.
 FIGURES: Mapping[str, Mapping[str, str]] = {
     "cuda": {"gpu_busy": "GPU busy", "vram_others": "VRAM held by others"},
     "cpu": {"cpu": "CPU", "ram": "RAM"},
@@ -55,8 +57,8 @@ FIGURES: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """A pool as the policy sees it. `loads`: of the machines that it runs on; `available`: it has a running replica, or
-    one starts on demand."""
+    """A pool as the policy sees it. `loads` are those of its machines; `available`: a replica of it runs, or one starts
+    on demand."""
 
     name: str
     device: str
@@ -67,8 +69,8 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`at`: seconds of the clock that `now` is read from. `high`: (pool, figure) that went over leave_above and have
-    not come down to return_below since."""
+    """`at` is in seconds of the clock that `now` is read from. `high` holds each (pool, figure) that went over
+    leave_above and has not come down to return_below since."""
 
     pool: str
     reason: str
@@ -79,8 +81,9 @@ class Decision:
 def choose(pools: Sequence[PoolState], last: Decision | None, now: float) -> Decision:
     """The pool for requests that ask for none; `pools` in order of preference, at least one.
 
-    At most one decision every INTERVAL seconds: until then, `last` again. The first pool that is available and not
-    high; where all are high, the one decided last, unless it is over a threshold and another is on its way down.
+    A decision holds for INTERVAL seconds: until then the answer is `last` again. Chosen is the first pool that is
+    available and not high; where all are high, the one decided last, unless it is over a threshold and another is on
+    its way down.
     """
     if last is not None and now - last.at < INTERVAL:
         return last
@@ -108,16 +111,16 @@ def mean(loads: Sequence[Load]) -> Load:
     """The mean of samples, oldest first, over what is known; a figure that is never known stays None."""
     latest = loads[-1]
 
-    def gpu(index: int, figure: str) -> float | None:
-        return _mean(getattr(each, figure) for one in loads for each in one.gpus if each.index == index)
+    def gpu(latest: GpuLoad) -> GpuLoad:
+        seen = [each for load in loads for each in load.gpus if each.index == latest.index]
+        busy, others = _mean(each.utilization for each in seen), _mean(each.vram_others for each in seen)
+        return replace(latest, utilization=busy, vram_others=others)
 
     return Load(
-        cpu=_mean(each.cpu for each in loads),
-        ram=_mean(each.ram for each in loads),
+        cpu=fmean(each.cpu for each in loads),
+        ram=fmean(each.ram for each in loads),
         ram_available=latest.ram_available,
-        gpus=tuple(
-            GpuLoad(g.index, gpu(g.index, "utilization"), gpu(g.index, "vram_others"), g.vram_used) for g in latest.gpus
-        ),
+        gpus=tuple(map(gpu, latest.gpus)),
         gpu_error=latest.gpu_error,
         temperature=latest.temperature,
     )

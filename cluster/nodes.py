@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import ray
 from ray.exceptions import RayError
@@ -12,14 +14,16 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cluster.machine.hardware import detect
 from cluster.machine.profile import HardwareProfile
 
+Node = Mapping[str, Any]  # a row of ray.nodes()
+
 
 class NodeError(RuntimeError):
     """A node of the cluster could not be asked what it has."""
 
 
 def wait(count: int, timeout_s: float = 600.0) -> int:
-    """Returns when `count` nodes with CPUs are alive, or after `timeout_s`, and how many there are: on Kubernetes, and
-    after `ray up`, the head is there before the others."""
+    """Wait until `count` nodes with CPUs are alive, or `timeout_s` is over, and return how many are: on Kubernetes, and
+    after `ray up`, the head is alive before the others."""
     deadline = time.monotonic() + timeout_s
     while (alive := _computing()) < count and time.monotonic() < deadline:
         time.sleep(1)
@@ -47,8 +51,9 @@ def profiles(timeout_s: float = 60.0, own_processes: str | None = None) -> list[
     if not ray.is_initialized():
         raise NodeError("Ray is not initialised: call ray.init() or run inside the cluster")
     alive = [node for node in ray.nodes() if node["Alive"]]
-    ask = ray.remote(num_cpus=0, max_retries=2)(detect)  # Ray may pick a worker that an earlier cancel is ending
-    asked = {}
+    # Retried, as Ray may pick a worker that an earlier cancel is ending.
+    ask: Any = ray.remote(num_cpus=0, max_retries=2)(detect)  # Ray's types know no function with defaults
+    asked: dict[ray.ObjectRef[HardwareProfile], Node] = {}
     for node in alive:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         asked[ask.options(scheduling_strategy=there).remote(node["NodeID"], own_processes)] = node
@@ -61,9 +66,9 @@ def profiles(timeout_s: float = 60.0, own_processes: str | None = None) -> list[
     return [_profile(reference, node) for reference, node in asked.items()]
 
 
-def _profile(reference: ray.ObjectRef, node: dict) -> HardwareProfile:
+def _profile(reference: ray.ObjectRef[HardwareProfile], node: Node) -> HardwareProfile:
     try:
-        found = ray.get(reference)
+        found: HardwareProfile = ray.get(reference)
     except RayError as error:
         reason = str(error).strip().splitlines()[-1]
         raise NodeError(f"hardware detection failed on {_name(node)}: {reason}") from error
@@ -73,5 +78,5 @@ def _profile(reference: ray.ObjectRef, node: dict) -> HardwareProfile:
     )
 
 
-def _name(node: dict) -> str:
+def _name(node: Node) -> str:
     return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, node {node['NodeID'][:8]})"

@@ -1,4 +1,4 @@
-"""What a person may set: `args` of serve_config.yaml, over which the environment wins; checked before all else."""
+"""What a person may set: `args` of serve_config.yaml, over which the environment wins. Checked before all else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Strict(BaseModel):
 
 
 class LimitSettings(_Strict):
-    """What one request may ask for. It is the Ingress's `user_config`, which Serve changes while requests run."""
+    """Limits of one request. They are the Ingress's `user_config`, which Serve changes while requests run."""
 
     body_mb: Annotated[int, Field(ge=1)] = 64
     text_chars: Annotated[int, Field(ge=1)] = 50_000
@@ -103,14 +103,17 @@ class Settings(_Strict):
 
     @property
     def pool_options(self) -> dict[str, PoolOptions]:
+        """What the planner is told of each pool, the preferred one first."""
         return {name: PoolOptions(pool.device or name, pool.stages) for name, pool in self.pools.items()}
 
     def thresholds(self, pool: str) -> Thresholds:
+        """Those of a pool, or of all where it brings none."""
         own = self.pools.get(pool)
         return own.balance if own and own.balance else self.balance
 
     @property
     def checkpoint_path(self) -> Path:
+        """The checkpoint's directory; a relative one is taken from the project's folder."""
         return ROOT / Path(self.checkpoint).expanduser()
 
     @property
@@ -120,6 +123,7 @@ class Settings(_Strict):
 
     @property
     def csv_folder(self) -> Path | None:
+        """The folder for CSV logs, taken from the project's folder; None where none is asked for."""
         return ROOT / Path(self.monitoring.csv).expanduser() if self.monitoring.csv else None
 
 

@@ -1,4 +1,4 @@
-"""`detect()`: what this machine has. A thin shell around psutil, NVML, torch and the files that `probe` reads."""
+"""`detect()` finds what this machine has: a thin shell around psutil, NVML, torch and the files that `probe` reads."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import os
 import platform
 import socket
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
 
 import psutil
 
 from cluster.machine import nvml, probe
-from cluster.machine.profile import Cpu, Gpu, HardwareProfile, ProfileError
-
-__all__ = ["Cpu", "Gpu", "HardwareProfile", "ProfileError", "detect"]
+from cluster.machine.profile import Cpu, Gpu, HardwareProfile, InstructionSet, Os
 
 
 def detect(node: str | None = None, own_processes: str | None = None) -> HardwareProfile:
     """This machine's profile, container limits respected; works without a GPU and without NVML.
 
     `node` is the id to carry (default: the host's name). Memory held by processes whose title starts with
-    `own_processes` (such as "ray::ServeReplica:shoal:") counts as free: a redeployment takes it over.
+    `own_processes` (such as "ray::ServeReplica:shoal:") counts as free, as a redeployment takes it over.
     """
     system = _system()
     own = _own_processes(own_processes) if own_processes else {}
@@ -41,7 +41,7 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
         )
     limits = cgroup_limits()
     total, available = memory(limits)
-    gpus, nvml_error = _gpus(own_processes if own else None)
+    gpus, nvml_error, driver = _gpus(own_processes if own else None)
     host = socket.gethostname()
     return HardwareProfile(
         node=node or host,
@@ -54,7 +54,16 @@ def detect(node: str | None = None, own_processes: str | None = None) -> Hardwar
         nvml_error=nvml_error,
         apple=apple,
         fanless=fanless,
+        nvidia_driver=driver,
+        torch=_torch_version(),
     )
+
+
+def _torch_version() -> str | None:
+    """The installed torch's, read from its metadata: importing it would take 0.4 GB."""
+    with suppress(PackageNotFoundError):
+        return version("torch")
+    return None
 
 
 def is_fanless() -> bool:
@@ -87,25 +96,34 @@ def _read(path: str) -> str | None:
         return None
 
 
-def _system() -> str:
+def _system() -> Os:
     name = platform.system()
-    if name == "Linux":
-        return "wsl2" if probe.is_wsl2(_read("/proc/version") or "") else "linux"
-    return {"Darwin": "macos", "Windows": "windows"}.get(name, "linux")
+    if name == "Darwin":
+        return "macos"
+    if name == "Windows":
+        return "windows"
+    return "wsl2" if probe.is_wsl2(_read("/proc/version") or "") else "linux"
 
 
 def _windows_cpu() -> Cpu:
-    import winreg
-
     from torch.backends import cpu as torch_cpu
 
-    with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"HARDWARE\DESCRIPTION\System\CentralProcessor\0") as key:
-        model = winreg.QueryValueEx(key, "ProcessorNameString")[0].strip()
-        vendor = winreg.QueryValueEx(key, "VendorIdentifier")[0].strip()
-    sets = {"AVX2": ("avx2",), "AVX512": ("avx2", "avx512")}.get(torch_cpu.get_cpu_capability(), ())
+    model, vendor = _windows_registry("ProcessorNameString"), _windows_registry("VendorIdentifier")
+    by_name: dict[str, tuple[InstructionSet, ...]] = {"AVX2": ("avx2",), "AVX512": ("avx2", "avx512")}
+    sets = by_name.get(torch_cpu.get_cpu_capability(), ())
     logical = psutil.cpu_count() or 1
     physical = min(logical, psutil.cpu_count(logical=False) or logical)
     return Cpu(probe.VENDORS.get(vendor, "unknown"), model, physical, physical, logical, sets)
+
+
+def _windows_registry(name: str) -> str:
+    """A value that Windows keeps of its first processor."""
+    if sys.platform == "win32":
+        import winreg
+
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"HARDWARE\DESCRIPTION\System\CentralProcessor\0") as key:
+            return str(winreg.QueryValueEx(key, name)[0]).strip()
+    return "unknown"
 
 
 def _own_processes(title: str) -> dict[int, int]:
@@ -118,24 +136,26 @@ def _own_processes(title: str) -> dict[int, int]:
     return held
 
 
-def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None]:
-    """GPUs in NVML's order, and why some are missing; what `own_processes` hold of them, which run here, is free."""
+def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None, str | None]:
+    """GPUs in NVML's order, why some are missing, and the driver's version; memory of `own_processes` is free."""
     try:
         pynvml = nvml.connect()
     except nvml.NvmlError as error:
-        return (), str(error)
+        return (), str(error), None
+    driver = nvml.driver_version(pynvml)
     try:
         visible, problems = nvml.visible(pynvml)
-        torch, found = _torch_cuda() if visible else None, []
-        driver = _driver_cuda(pynvml)
+        if not visible:  # and torch, whose import takes 0.4 GB, need not be asked
+            return (), "; ".join(problems) or None, driver
+        torch, cuda, found = _torch_cuda(), _driver_cuda(pynvml), []
         for index, handle in visible.items():
             try:
-                found.append(_gpu(pynvml, index, handle, own_processes, torch, driver))
+                found.append(_gpu(pynvml, index, handle, own_processes, torch, cuda))
             except pynvml.NVMLError as error:
                 problems.append(nvml.broken(index, error))
-        return tuple(found), "; ".join(problems) or None
+        return tuple(found), "; ".join(problems) or None, driver
     except pynvml.NVMLError as error:
-        return (), f"NVML failed while listing the GPUs ({error}): check the driver with nvidia-smi"
+        return (), f"NVML failed while listing the GPUs ({error}): check the driver with nvidia-smi", driver
     finally:
         pynvml.nvmlShutdown()
 
@@ -143,7 +163,7 @@ def _gpus(own_processes: str | None) -> tuple[tuple[Gpu, ...], str | None]:
 def _gpu(
     pynvml: ModuleType, index: int, handle: Any, own_processes: str | None, torch: TorchCuda, driver: int | None
 ) -> Gpu:
-    capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
     total, free = _vram(pynvml, handle)
     ours: int | None = 0
     if own_processes:
@@ -157,8 +177,8 @@ def _gpu(
         name=nvml.text(pynvml.nvmlDeviceGetName(handle)),
         vram_total=total,
         vram_free=min(total, free + ours),
-        compute_capability=capability,
-        problem=sliced if nvml.is_sliced(pynvml, handle) else torch.problem(capability, driver),
+        compute_capability=(major, minor),
+        problem=sliced if nvml.is_sliced(pynvml, handle) else torch.problem((major, minor), driver),
     )
 
 
@@ -166,7 +186,7 @@ def _driver_cuda(pynvml: ModuleType) -> int | None:
     """The major version of CUDA that the driver is for, or that a forward compatibility package makes it fit for; None
     where NVML does not tell."""
     try:
-        return pynvml.nvmlSystemGetCudaDriverVersion_v2() // 1000
+        return int(pynvml.nvmlSystemGetCudaDriverVersion_v2()) // 1000
     except pynvml.NVMLError:
         return None
 
@@ -182,7 +202,7 @@ def _vram(pynvml: ModuleType, handle: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class TorchCuda:
-    """What the installed torch was built for: CUDA version and architectures ("sm_90", "compute_90")."""
+    """The CUDA version and architectures ("sm_90", "compute_90") that the installed torch was built for."""
 
     cuda: str | None
     architectures: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What of this machine's RAM may still be claimed, and what a request claims. 1 GB is 1e9 bytes."""
+"""How much of this machine's RAM may still be claimed, and how much a request claims. 1 GB is 1e9 bytes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,23 @@ def claimable(held: int = 0, replicas: int = 1) -> int:
 
 
 def part(free: int, held: int, replicas: int) -> int:
-    """What of `free` bytes one of `replicas` may claim that holds `held` already: together with those an equal part of
-    what it can see, so that nobody claims what was promised to another's streams. Where all hold the same, they fill
-    replicas / (2 replicas - 1) of what one alone would; what other replicas hold is not known, and counts as gone."""
+    """The part of `free` bytes that one of `replicas` may claim, which holds `held` already: together with those an equal
+    part of what it can see, so that none claims what was promised to another's streams. Where all hold the same, they
+    fill replicas / (2 replicas - 1) of what one alone would; what other replicas hold is not known, and counts as gone.
+    """
     return (free + held) // replicas - held
 
 
 def cache_bytes(positions: int, bytes_per_position: int) -> int:
-    """What text-to-semantic's cache claims for so many positions of one stream."""
+    """Bytes that text-to-semantic's cache claims for so many positions of one stream."""
     filled = math.ceil(positions / CACHE_BLOCK) * CACHE_BLOCK * bytes_per_position
     return math.ceil(filled / HUGE_PAGE) * HUGE_PAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the claims of a request follow from: the checkpoint's figures and the server's ways. `positions` bounds a
-    stream; a text is spoken in `segments` pieces at most side by side. Rates in Hz."""
+    """The figures of checkpoint and server that a request's claims follow from. `positions` bounds a stream; a text is
+    spoken in at most `segments` pieces side by side. Rates in Hz."""
 
     bytes_per_position: int
     positions: int
@@ -51,7 +52,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Bytes that a request claims at most: the cache of its streams, its voice's kept prefix, audio held back."""
+    """Bytes that a request claims at most: for the cache of its streams, its voice's kept prefix, and audio held back."""
 
     cache: int
     prefix: int
@@ -59,6 +60,7 @@ class Claim:
 
     @property
     def total(self) -> int:
+        """All parts together."""
         return self.cache + self.prefix + self.audio
 
 

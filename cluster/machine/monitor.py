@@ -1,4 +1,4 @@
-"""How a machine fares: its load, sampled by a thread. Figures that cannot be had are None, with a reason for GPUs."""
+"""A machine's load, sampled by a thread. Figures that cannot be read are None, with a reason for GPUs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from cluster.machine import affinity, hardware
 from cluster.machine.gpu_meter import GpuLoad, GpuMeter
 from cluster.machine.probe import Limits
 
-__all__ = ["GpuLoad", "Load", "Monitor", "Usage"]
-
 logger = logging.getLogger(__name__)
 
 TEMPERATURE_EVERY = 2.0  # seconds; reading every sensor costs more than all else
@@ -26,9 +24,8 @@ CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal", "soc_thermal", 
 @dataclass(frozen=True, slots=True)
 class Load:
     """One machine, container limits respected: percent of all usable cores since the sample before, percent of RAM in
-    use, bytes of RAM available, and degrees Celsius of the CPU where the system has a sensor.
-
-    `gpu_error` says why figures of GPUs are missing, or is None.
+    use, bytes of RAM available, and degrees Celsius of the CPU where the system has a sensor. `gpu_error` says why
+    figures of GPUs are missing, or is None.
     """
 
     cpu: float
@@ -41,7 +38,7 @@ class Load:
 
 @dataclass(slots=True)
 class Usage:
-    """What a machine did while something was watched; a figure without a sample is None."""
+    """The load of a machine over a span of time; a figure without a sample is None."""
 
     _loads: int = 0
     _cpu: float = 0.0
@@ -50,6 +47,7 @@ class Usage:
     vram_peak: int | None = None
 
     def add(self, load: Load) -> None:
+        """Count one sample."""
         self._loads, self._cpu = self._loads + 1, self._cpu + load.cpu
         if busy := [gpu.utilization for gpu in load.gpus if gpu.utilization is not None]:
             self._busy = [self._busy[0] + 1, self._busy[1] + max(busy)]
@@ -59,22 +57,24 @@ class Usage:
 
     @property
     def cpu_mean(self) -> float | None:
+        """Mean percent of the usable cores."""
         return self._cpu / self._loads if self._loads else None
 
     @property
     def gpu_mean(self) -> float | None:
-        """Of the busiest GPU."""
+        """Mean percent of the busiest GPU."""
         return self._busy[1] / self._busy[0] if self._busy[0] else None
 
 
 class Monitor:
     """Samples this machine every `interval` seconds; VRAM of processes whose title starts with `own_processes` is not
-    counted as held by others. The GPUs are those that CUDA_VISIBLE_DEVICES shows."""
+    held by others. The GPUs are those that CUDA_VISIBLE_DEVICES shows."""
 
     def __init__(self, interval: float = 0.1, own_processes: str = "ray::ServeReplica:") -> None:
         self._interval = interval
         self._cpu, self._gpus = _CpuMeter(), GpuMeter(own_processes)
-        self._temperature, self._temperature_read = None, -TEMPERATURE_EVERY
+        self._temperature: float | None = None
+        self._temperature_read = -TEMPERATURE_EVERY
         self._latest: Load | None = None
         self._watching: dict[int, Usage] = {}  # by identity
         self._stopped = threading.Event()
@@ -101,7 +101,7 @@ class Monitor:
 
     @contextmanager
     def watch(self) -> Iterator[Usage]:
-        """Adds every sample taken meanwhile to what it gives."""
+        """A context in which every sample is added to the Usage that it gives."""
         usage = Usage()
         self._watching[id(usage)] = usage
         try:
@@ -116,7 +116,7 @@ class Monitor:
                 self._latest = load = self._sample()
                 for usage in list(self._watching.values()):
                     usage.add(load)
-            except Exception:  # a file of the system that cannot be read must not end the figures for ever
+            except Exception:  # an unreadable file of the system must not end the sampling
                 if not failed:
                     logger.exception("the machine's load could not be read")
                 failed = True
@@ -160,7 +160,8 @@ class _CpuMeter:
         busy, idle = self._times()
         delta, total = busy - self._busy, busy - self._busy + idle - self._idle
         share = delta / total if total > 0 else 0.0
-        if limits.cpus is not None and limits.cpus < len(self._cores) and None not in (spent, self._spent):
+        limited = limits.cpus is not None and limits.cpus < len(self._cores)
+        if limited and limits.cpus and spent is not None and self._spent is not None:
             share = (spent - self._spent) / (limits.cpus * max(now - self._at, 1e-6))
         self._busy, self._idle, self._at, self._spent = busy, idle, now, spent
         return 100 * min(1.0, max(0.0, share))

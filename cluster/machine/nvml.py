@@ -1,4 +1,4 @@
-"""The NVIDIA driver's library: opened, or the reason why not; and which GPUs this process may see."""
+"""The NVIDIA driver's library NVML: opening it, or the reason why not, and what it tells of the visible GPUs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from typing import Any
 import psutil
 
 DRIVER_BYTES = 2**30  # a driver alone holds less
+
+# Bits of nvmlDeviceGetCurrentClocksThrottleReasons (nvml.h) that slow a GPU down which has work, and their names.
+THROTTLES = {
+    0x04: "power cap",
+    0x08: "hardware slowdown",
+    0x20: "thermal slowdown by the driver",
+    0x40: "thermal slowdown by the hardware",
+    0x80: "power brake",
+}
+HEAT = {THROTTLES[0x20], THROTTLES[0x40]}
 
 
 class NvmlError(RuntimeError):
@@ -25,7 +35,8 @@ def connect() -> ModuleType:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         raise NvmlError(_reason(pynvml, error)) from None
-    return pynvml
+    library: ModuleType = pynvml
+    return library
 
 
 def _reason(pynvml: ModuleType, error: Exception) -> str:
@@ -58,6 +69,7 @@ def visible(pynvml: ModuleType) -> tuple[dict[int, Any], list[str]]:
 
 
 def broken(index: int, error: Exception) -> str:
+    """The sentence about a GPU that answers with an error."""
     return f"GPU {index} does not answer the NVIDIA driver ({error}): check it with nvidia-smi"
 
 
@@ -81,10 +93,29 @@ def held(pynvml: ModuleType, handle: Any, title: str) -> int | None:
     return bytes_held
 
 
+def temperature(pynvml: ModuleType, handle: Any) -> float:
+    """Degrees Celsius of a GPU's core. Raises pynvml.NVMLError."""
+    return float(pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU))
+
+
+def throttled(pynvml: ModuleType, handle: Any) -> tuple[str, ...]:
+    """Why a GPU's clocks are held down now, in words. Raises pynvml.NVMLError."""
+    bits = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)  # the name that drivers before 535 know too
+    return tuple(name for bit, name in THROTTLES.items() if bits & bit)
+
+
+def driver_version(pynvml: ModuleType) -> str | None:
+    """The driver's version, such as "580.82.07"; None where NVML does not tell."""
+    try:
+        return text(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+
+
 def is_sliced(pynvml: ModuleType, handle: Any) -> bool:
     """Whether MIG divides the GPU."""
     try:
-        return pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE
+        return bool(pynvml.nvmlDeviceGetMigMode(handle)[0] == pynvml.NVML_DEVICE_MIG_ENABLE)
     except pynvml.NVMLError:
         return False
 

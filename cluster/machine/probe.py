@@ -1,4 +1,4 @@
-"""Reading what the operating systems write about a machine: pure functions from text to facts."""
+"""What the operating systems write about a machine, read by pure functions from text to facts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import get_args
 
-from cluster.machine.profile import Cpu
+from cluster.machine.profile import Cpu, InstructionSet, Vendor
 
-VENDORS = {"AuthenticAMD": "amd", "HygonGenuine": "amd", "GenuineIntel": "intel"}
+VENDORS: dict[str, Vendor] = {"AuthenticAMD": "amd", "HygonGenuine": "amd", "GenuineIntel": "intel"}
 # Flag or feature as the kernel spells it -> our name (linux: arch/x86 cpufeatures.h, Documentation/arm64/elf_hwcaps).
-FLAGS = {
+FLAGS: dict[str, InstructionSet] = {
     "avx2": "avx2",
     "avx512f": "avx512",
     "avx512_vnni": "vnni",
@@ -23,13 +24,14 @@ FLAGS = {
     "asimd": "neon",
     "neon": "neon",
 }
-ORDER = ("avx2", "avx512", "vnni", "bf16", "amx", "neon")
+ORDER: tuple[InstructionSet, ...] = get_args(InstructionSet)
 # The Airs from the M2 on carry no "Air" in hw.model (support.apple.com/102869).
 FANLESS = re.compile(r"MacBookAir|Mac14,(2|15)$|Mac15,(12|13)$|Mac16,(12|13)$")
 NO_LIMIT = 1 << 60  # cgroup v1 writes 2^63 rounded down to a page for "no limit"
 
 
-def instruction_sets(flags: Iterable[str]) -> tuple[str, ...]:
+def instruction_sets(flags: Iterable[str]) -> tuple[InstructionSet, ...]:
+    """The instruction sets that matter here, of a CPU with these flags."""
     found = {FLAGS[flag] for flag in flags if flag in FLAGS}
     return tuple(name for name in ORDER if name in found)
 
@@ -87,6 +89,8 @@ def linux_cpu(cpuinfo: str, allowed: frozenset[int] | None = None, performance: 
 
 @dataclass(frozen=True, slots=True)
 class Mac:
+    """A Mac: `apple` is the chip's name without the maker ("M2 Pro"), None with an Intel CPU."""
+
     cpu: Cpu
     apple: str | None
     fanless: bool
@@ -101,6 +105,8 @@ def mac(sysctl: str) -> Mac:
         raise ValueError(f"sysctl shows no {error.args[0]}") from None
     brand = values.get("machdep.cpu.brand_string", "unknown")
     chip = re.match(r"Apple (M\d+(?: Pro| Max| Ultra)?)", brand)
+    vendor: Vendor
+    sets: tuple[InstructionSet, ...]
     if chip:
         vendor, sets = "apple", ("bf16", "neon") if values.get("hw.optional.arm.FEAT_BF16") == "1" else ("neon",)
     else:
@@ -142,9 +148,9 @@ def cgroup_limits(self_cgroup: str, read: Callable[[str], str | None]) -> Limits
     for directory in _ancestors("/sys/fs/cgroup", paths.get("", "/")):
         memory, used = _number(read(f"{directory}/memory.max")), _number(read(f"{directory}/memory.current"))
         best = _less_memory(best, memory, used, _stat(read(f"{directory}/memory.stat"), "inactive_file"))
-        quota, _, period = (read(f"{directory}/cpu.max") or "max").strip().partition(" ")
+        share, _, per = (read(f"{directory}/cpu.max") or "max").strip().partition(" ")
         spent = _stat(read(f"{directory}/cpu.stat"), "usage_usec")
-        best = _fewer_cpus(best, _number(quota), _number(period), spent and spent / 1e6)
+        best = _fewer_cpus(best, _number(share), _number(per), spent and spent / 1e6)
     for directory in _ancestors("/sys/fs/cgroup/memory", paths.get("memory", "/")):
         memory = _number(read(f"{directory}/memory.limit_in_bytes"))
         used = _number(read(f"{directory}/memory.usage_in_bytes"))

@@ -68,7 +68,8 @@ class HardwareProfile:
 
     `nvml_error` says why NVIDIA figures are missing, or is None. `apple` is the chip's name without the maker ("M2
     Pro"). `schedulable_cpus` and `schedulable_gpus` are what the cluster's scheduler gives out on this node; None means
-    every logical core and every GPU.
+    every logical core and every GPU. `nvidia_driver` and `torch` are versions, None where there is none or it is not
+    known; torch's names the CUDA that it was built for ("2.11.0+cu130").
     """
 
     node: str
@@ -83,6 +84,8 @@ class HardwareProfile:
     fanless: bool = False
     schedulable_cpus: Amount | None = None
     schedulable_gpus: Amount | None = None
+    nvidia_driver: str | None = None
+    torch: str | None = None
 
     def __post_init__(self) -> None:
         if self.ram_available > self.ram_total:
@@ -106,6 +109,7 @@ class HardwareProfile:
         return min(len(self.gpus), offered)
 
     def to_json(self) -> str:
+        """For `from_json`, and for a person: indented."""
         return json.dumps(dataclasses.asdict(self), indent=2)
 
     @classmethod
@@ -119,5 +123,5 @@ class HardwareProfile:
 
 
 for _value in (Cpu, Gpu, HardwareProfile):
-    _value.__pydantic_config__ = STRICT
+    setattr(_value, "__pydantic_config__", STRICT)  # noqa: B010  pydantic reads it from any dataclass
 _ADAPTER = TypeAdapter(HardwareProfile)

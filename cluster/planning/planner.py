@@ -193,9 +193,9 @@ def _stages(
         stages[stage] = dataclasses.replace(plan, reasons=tuple(reasons))
     unbounded = dict.fromkeys((m.node for m in machines), math.inf)  # RAM went into the bounds of each stage
     if not shares.place(machines, _to_start(stages, footprints), unbounded):
-        start = [f"{s} {p.initial_replicas} x {p.num_cpus:g} CPU {p.num_gpus:g} GPU" for s, p in stages.items()]
+        wants = [f"{s} {p.initial_replicas} x {p.num_cpus:g} CPU {p.num_gpus:g} GPU" for s, p in stages.items()]
         raise PlanError(
-            f"the replicas to start ({', '.join(start)}) do not fit {sum(m.cpus for m in machines):g} CPUs and "
+            f"the replicas to start ({', '.join(wants)}) do not fit {sum(m.cpus for m in machines):g} CPUs and "
             f"{sum(m.gpu_count for m in machines)} GPUs: lower num_cpus, num_gpus or the replicas"
         )
     return {stage: stages[stage] for stage in STAGES}

@@ -14,8 +14,9 @@ from cluster.planning.plan import Plan, PlanError, PlanOptions, StageBounds, Sta
 from cluster.planning.planner import make
 from cluster.planning.stages import DECODER, ENCODER, LM
 
-ASLEEP = {"min_replicas": 0, "initial_replicas": 0}
-SHARED = {"num_cpus": 0.01, "memory_gb": 0.01}  # the encoder of further pools, which is the first pool's
+Override = Mapping[str, object]
+ASLEEP: Override = {"min_replicas": 0, "initial_replicas": 0}
+SHARED: Override = {"num_cpus": 0.01, "memory_gb": 0.01}  # the encoder of further pools, which is the first pool's
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Pools:
 
     @property
     def first(self) -> Plan:
+        """The preferred pool's plan."""
         return next(iter(self.plans.values()))
 
     @property
@@ -121,7 +123,7 @@ def _further(
         machines = _left(machines, other, options.footprints)
     if not any(machine.cpus >= 1 for machine in machines):
         raise PlanError("the other replicas take every CPU: lower num_cpus or max_replicas of their stages")
-    stages = _merged({LM: ASLEEP, DECODER: ASLEEP, ENCODER: SHARED | ASLEEP}, pool.stages)
+    stages = _merged({LM: ASLEEP, DECODER: ASLEEP, ENCODER: {**SHARED, **ASLEEP}}, pool.stages)
     given = {stage: options.bounds.get(stage, StageBounds()) for stage in (LM, DECODER)}
     bounds = {stage: dataclasses.replace(bound, replicas=None) for stage, bound in given.items()}
     found = make(machines, PlanOptions(pool.device, options.footprints, stages, bounds=bounds))

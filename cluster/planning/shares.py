@@ -25,6 +25,7 @@ class Share:
 
 
 def round_down(value: float) -> float:
+    """To hundredths, as Ray counts resources; at least one of them."""
     return max(0.01, math.floor(value * 100 + EPSILON) / 100)
 
 

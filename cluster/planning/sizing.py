@@ -41,6 +41,15 @@ class Sizing:
     capacity: float
 
 
+class _Able(NamedTuple):
+    """A machine that holds text-to-semantic under a tier; sorts from the strongest to the weakest."""
+
+    rank: int
+    weakness: float
+    machine: HardwareProfile
+    tier: Tier
+
+
 class Sizer:
     """Asks one question in many variants: what fits here? Holds what does not change between them."""
 
@@ -68,6 +77,7 @@ class Sizer:
         slots: int,
         streams: int = 0,
     ) -> Choice:
+        """A stage on a device with so many slots; a person's own decisions win."""
         wanted = self.wanted[stage]
         order = getattr(tier.precision, stage)
         able = [p for p in (*order, "fp32") if all(can_hold(device, p, m) for m in machines)]
@@ -127,7 +137,8 @@ class Sizer:
         Of the machines with the strongest device, as many of the best as give the most in sum, each sized like the
         weakest of them: the scheduler cannot tell them apart.
         """
-        able, shortages = [], []
+        able: list[_Able] = []
+        shortages = []
         for machine in machines:
             for rank, tier in matching(machine, self.tier):
                 if self.locks[LM] not in ("auto", tier.device) or not has_device(machine, tier.device):
@@ -137,7 +148,7 @@ class Sizer:
                     continue
                 found = self.fit(tier, [machine])
                 if isinstance(found, dict):
-                    able.append((rank, -_power(tier.device, machine), machine, tier))
+                    able.append(_Able(rank, -_power(tier.device, machine), machine, tier))
                     break
                 kind = "VRAM" if tier.device == "cuda" else "RAM"
                 who = "text_to_semantic alone needs" if self._beside(tier.device)[-1] == () else "the stages need"
@@ -160,8 +171,7 @@ class Sizer:
             )
         notes += shortages
         able.sort(key=lambda a: a[:2])
-        device = able[0][3].device
-        same = [a for a in able if a[3].device == device]
+        same = [each for each in able if each.tier.device == able[0].tier.device]
         return max(filter(None, (self._group(same[: n + 1]) for n in range(len(same)))), key=lambda s: s.capacity)
 
     def _host_shortage(self, machine: HardwareProfile, tier: Tier) -> str | None:
@@ -172,13 +182,13 @@ class Sizer:
             return None
         return f"not cuda: {free:.1f} GB usable RAM on {machine.hostname} is under the {need:.1f} GB of its processes"
 
-    def _group(self, able: list) -> Sizing | None:
-        tier, machines = able[-1][3], tuple(a[2] for a in able)
+    def _group(self, able: Sequence[_Able]) -> Sizing | None:
+        tier, machines = able[-1].tier, tuple(each.machine for each in able)
         found = self.fit(tier, machines)
         if not isinstance(found, dict):
             return None
         if tier.device == "cuda":
-            capacity = found[LM].slots * sum(m.gpu_count for m in machines)
+            capacity: float = found[LM].slots * sum(m.gpu_count for m in machines)
         else:
             capacity = len(machines) * min(_power(tier.device, m) for m in machines)
         return Sizing(tier, machines, found, capacity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -31,6 +31,8 @@ class _Strict(BaseModel):
 
 
 class Match(_Strict):
+    """The conditions of a row, which a machine must all meet; None asks for nothing. VRAM is the weakest GPU's."""
+
     vendor: tuple[Vendor, ...] | None = None
     apple: Family | None = None
     fanless: bool | None = None
@@ -39,6 +41,7 @@ class Match(_Strict):
     performance_cores_min: int | None = None
 
     def holds(self, machine: HardwareProfile) -> bool:
+        """Whether a machine meets every condition."""
         vram = min((gpu.vram_free for gpu in machine.gpus), default=0) / GB
         return all(
             (
@@ -52,7 +55,7 @@ class Match(_Strict):
         )
 
     def covers(self, other: Match) -> bool:
-        """Whether a machine that the other holds for is always held by this one too."""
+        """Whether every machine that meets the other's conditions meets these too."""
         return all(
             (
                 self.vendor is None or (other.vendor is not None and set(other.vendor) <= set(self.vendor)),
@@ -70,18 +73,24 @@ def _at_most(threshold: float | None, other: float | None) -> bool:
 
 
 class PerStage(_Strict):
+    """A number for each stage."""
+
     reference_encoder: Positive
     text_to_semantic: Positive
     vq_decoder: Positive
 
 
 class Precisions(_Strict):
+    """For each stage the precisions to choose from: the first that the device can compute in."""
+
     reference_encoder: tuple[Precision, ...]
     text_to_semantic: tuple[Literal["fp32", "bf16", "fp16"], ...]
     vq_decoder: tuple[Precision, ...]
 
 
 class Tier(_Strict):
+    """A row of tiers.yaml, whose head says what each field means."""
+
     name: str
     match: Match
     device: Device
@@ -115,8 +124,8 @@ def apple_family(machine: HardwareProfile) -> Family | None:
     """The family of an Apple chip: "M1" -> base, "M2 Pro" -> pro."""
     if machine.apple is None:
         return None
-    word = machine.apple.lower().split()[-1]
-    return word if word in ("pro", "max", "ultra") else "base"
+    families: dict[str, Family] = {family: family for family in get_args(Family)}
+    return families.get(machine.apple.lower().split()[-1], "base")
 
 
 TABLE = Path(__file__).with_name("tiers.yaml")

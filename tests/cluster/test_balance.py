@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cluster.balance import INTERVAL, Decision, PoolState, Threshold, Thresholds, choose, mean
-from cluster.machine.monitor import GpuLoad, Load
+from cluster.machine.gpu_meter import GpuLoad
+from cluster.machine.monitor import Load
 
 QUIET = Load(cpu=10, ram=40, ram_available=8 * 10**9, gpus=(), gpu_error=None, temperature=None)
 CUDA, CPU = PoolState("cuda", "cuda", Thresholds(), ()), PoolState("cpu", "cpu", Thresholds(), ())

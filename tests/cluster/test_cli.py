@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.machine.hardware import HardwareProfile
+from cluster.machine.profile import HardwareProfile
 from tests.cluster.machines import PROFILES
 from tests.paths import ROOT
 

@@ -6,7 +6,8 @@ import asyncio
 
 from ray import serve
 
-from cluster.machine.monitor import GpuLoad, Load
+from cluster.machine.gpu_meter import GpuLoad
+from cluster.machine.monitor import Load
 from deployments.monitoring.stats import MachineLoad
 from deployments.stages.broadcast import Replicas, merged
 

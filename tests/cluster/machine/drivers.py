@@ -20,6 +20,7 @@ class Driver:
         self.processes = {0: [SimpleNamespace(pid=psutil.Process().pid, usedGpuMemory=2 * GIB)], 1: []}
         self.count, self.cuda = 2, 13000
         self.mig = {0: (0, 0), 1: (0, 0)}
+        self.throttles = {0: 0x1, 1: 0x44}  # idle; power cap and thermal slowdown by the hardware
         answers = {
             "nvmlDeviceGetHandleByIndex": lambda index: index,
             "nvmlDeviceGetUUID": lambda index: f"GPU-{index}",
@@ -31,12 +32,15 @@ class Driver:
             "nvmlDeviceGetCudaComputeCapability": lambda index: (9, 0),
             "nvmlDeviceGetMigMode": lambda index: self.mig[index],
             "nvmlDeviceGetComputeRunningProcesses": lambda index: self.processes[index],
+            "nvmlDeviceGetCurrentClocksThrottleReasons": lambda index: self.throttles[index],
         }
         for name, answer in answers.items():
             monkeypatch.setattr(pynvml, name, self._guarded(name, answer))
         monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
         monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
         monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: self.count)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetTemperature", lambda index, sensor: 50 + index)
+        monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: "580.82.07")
         monkeypatch.setattr(pynvml, "nvmlSystemGetCudaDriverVersion_v2", self._cuda)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 

@@ -42,14 +42,14 @@ def test_a_broken_gpu_hides_no_other(driver: Driver) -> None:
     lost = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
     for name in ("nvmlDeviceGetHandleByIndex", "nvmlDeviceGetMemoryInfo"):
         driver.broken = {(name, 0): lost}
-        gpus, error = hardware._gpus(None)
+        gpus, error, _ = hardware._gpus(None)
         assert [gpu.index for gpu in gpus] == [1]
         assert "GPU 0 does not answer" in error and "nvidia-smi" in error
 
 
 def test_a_gpu_without_memory_of_its_own_shares_the_machines(driver: Driver) -> None:
     driver.broken = {("nvmlDeviceGetMemoryInfo", 0): pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)}
-    gpus, error = hardware._gpus(None)
+    gpus, error, _ = hardware._gpus(None)
     assert error is None and gpus[0].vram_total == psutil.virtual_memory().total
 
 
@@ -57,7 +57,7 @@ def test_slices_of_a_gpu_are_named_and_not_used(driver: Driver, monkeypatch: pyt
     driver.mig[1] = (pynvml.NVML_DEVICE_MIG_ENABLE, 0)
     assert [bool(gpu.problem) for gpu in hardware._gpus(None)[0]] == [False, True]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-4f3b")
-    gpus, error = hardware._gpus(None)
+    gpus, error, _ = hardware._gpus(None)
     assert gpus == () and "CUDA_VISIBLE_DEVICES=MIG-4f3b" in error
 
 
@@ -72,5 +72,6 @@ def test_slices_of_a_gpu_are_named_and_not_used(driver: Driver, monkeypatch: pyt
 )
 def test_a_driver_older_than_torchs_cuda_is_named(driver: Driver, version: int | None, problem: str | None) -> None:
     driver.cuda = version
-    gpus, error = hardware._gpus(None)
+    gpus, error, installed = hardware._gpus(None)
+    assert installed == "580.82.07"
     assert error is None and [gpu.problem for gpu in gpus] == [problem] * 2

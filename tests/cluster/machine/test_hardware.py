@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.machine.hardware import HardwareProfile, ProfileError, TorchCuda, detect
+from cluster.machine.hardware import TorchCuda, detect
 from cluster.machine.nvml import is_visible
-from cluster.machine.profile import Cpu
+from cluster.machine.profile import Cpu, HardwareProfile, ProfileError
 from tests.paths import PROFILES
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import psutil
@@ -11,11 +12,14 @@ import pynvml
 import pytest
 
 from cluster.machine import gpu_meter, hardware, monitor
-from cluster.machine.gpu_meter import GpuMeter
-from cluster.machine.monitor import GpuLoad, Load, Monitor, Usage
+from cluster.machine.gpu_meter import GpuLoad, GpuMeter
+from cluster.machine.monitor import Load, Monitor, Usage
 from cluster.machine.probe import Limits
 from tests.cluster.machine.drivers import GIB, Driver
 from tests.graph.server import eventually
+
+FIRST = GpuLoad(0, 40.0, 37.5, 8 * GIB, 16 * GIB, 50.0, ())
+SECOND = GpuLoad(1, 41.0, 3.125, GIB // 2, 16 * GIB, 51.0, ("power cap", "thermal slowdown by the hardware"))
 
 
 @pytest.fixture
@@ -64,7 +68,7 @@ def test_memory_under_a_limit() -> None:
 
 def test_gpus_and_what_others_hold(driver: Driver, meter: GpuMeter) -> None:
     gpus, error = meter.read(0.0)
-    assert gpus == (GpuLoad(0, 40.0, 37.5, 8 * GIB), GpuLoad(1, 41.0, 3.125, GIB // 2))
+    assert gpus == (FIRST, SECOND)
     assert error is None
 
 
@@ -80,21 +84,21 @@ def test_others_are_unknown_where_processes_cannot_be_seen(driver: Driver, meter
 def test_a_gpu_lost_midway_loses_its_figures_only_and_comes_back(driver: Driver, meter: GpuMeter) -> None:
     assert meter.read(0.0)[1] is None
     lost = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
-    names = ("Utilization" + "Rates", "MemoryInfo", "ComputeRunningProcesses")
+    names = ("UtilizationRates", "MemoryInfo", "ComputeRunningProcesses", "CurrentClocksThrottleReasons")
     driver.broken = {(f"nvmlDeviceGet{name}", 1): lost for name in names}
-    gpus, error = meter.read(gpu_meter.PROCESSES_EVERY)
-    assert gpus[0] == GpuLoad(0, 40.0, 37.5, 8 * GIB)
-    assert gpus[1] == GpuLoad(1, None, None, None)
+    gpus, error = meter.read(gpu_meter.SLOW_EVERY)
+    assert gpus[0] == FIRST
+    assert gpus[1] == GpuLoad(1, None, None, None, temperature=51.0)
     assert "GPU 1" in error and "nvidia-smi" in error
     driver.broken = {("nvmlDeviceGetHandleByIndex", 1): lost}
     later = meter._tried + 2 * gpu_meter.RECONNECT_EVERY
     gpus, error = meter.read(later)
     assert [gpu.index for gpu in gpus] == [0, 1] and gpus[1].vram_used is None
-    assert gpus[0] == GpuLoad(0, 40.0, 37.5, 8 * GIB), "the others are listed all the same"
+    assert gpus[0] == FIRST, "the others are listed all the same"
     assert "GPU 1 does not answer" in error
     driver.broken = {}
     gpus, error = meter.read(meter._tried + 2 * gpu_meter.RECONNECT_EVERY)
-    assert gpus[1] == GpuLoad(1, 41.0, 3.125, GIB // 2)
+    assert gpus[1] == SECOND
     assert error is None
 
 
@@ -103,14 +107,14 @@ def test_a_gpu_that_the_driver_lists_no_longer(driver: Driver, meter: GpuMeter) 
     driver.count = 1
     meter._fail("a test", pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN))
     gpus, error = meter.read(meter._tried + 2 * gpu_meter.RECONNECT_EVERY)
-    assert gpus == (GpuLoad(0, 40.0, 37.5, 8 * GIB), GpuLoad(1, None, None, None))
+    assert gpus == (FIRST, GpuLoad(1, None, None, None))
     assert "GPU 1 is no longer listed" in error
 
 
 def test_a_figure_that_a_gpu_does_not_have_is_no_failure(driver: Driver, meter: GpuMeter) -> None:
     driver.broken = {("nvmlDeviceGetUtilizationRates", 0): pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)}
     gpus, error = meter.read(0.0)
-    assert gpus[0] == GpuLoad(0, None, 37.5, 8 * GIB)
+    assert gpus[0] == replace(FIRST, utilization=None)
     assert error is None
 
 

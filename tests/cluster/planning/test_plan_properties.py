@@ -7,7 +7,7 @@ import random
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from cluster.machine.hardware import Cpu, Gpu, HardwareProfile
+from cluster.machine.profile import Cpu, Gpu, HardwareProfile
 from cluster.planning.footprints import Footprints
 from cluster.planning.plan import Plan, PlanError, PlanOptions
 from cluster.planning.planner import make

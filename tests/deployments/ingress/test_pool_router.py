@@ -12,7 +12,8 @@ import pytest
 
 from cluster import balance
 from cluster.balance import Thresholds
-from cluster.machine.monitor import GpuLoad, Load
+from cluster.machine.gpu_meter import GpuLoad
+from cluster.machine.monitor import Load
 from deployments.ingress import pool_router as module
 from deployments.ingress.pool_router import PoolRouter
 from deployments.monitoring.stats import MachineLoad

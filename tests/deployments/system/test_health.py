@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from cluster.machine.monitor import GpuLoad, Load
+from cluster.machine.gpu_meter import GpuLoad
+from cluster.machine.monitor import Load
 from deployments.ingress.asgi import create_app
 from deployments.monitoring.stats import MachineLoad
 from deployments.synthesis.segments import Limits

@@ -141,7 +141,7 @@ def graph(
         user_config=DEFAULT_LIMITS.model_dump(),
         logging_config=QUIET,
     )
-    return ingress.bind(settings, planned, codec, checkpoint.codec_key, models, reference_encoder, speaking)
+    return ingress.bind(settings, planned, codec, checkpoint.codec_key, models, machines, reference_encoder, speaking)
 
 
 def _elsewhere(nodes: Sequence[str]) -> dict[str, Any]:

@@ -25,9 +25,9 @@ def claimable(held: int = 0, replicas: int = 1) -> int:
 
 
 def part(free: int, held: int, replicas: int) -> int:
-    """The part of `free` bytes that one of `replicas` may claim, which holds `held` already: together with those an equal
-    part of what it can see, so that none claims what was promised to another's streams. Where all hold the same, they
-    fill replicas / (2 replicas - 1) of what one alone would; what other replicas hold is not known, and counts as gone.
+    """The part of `free` bytes that one of `replicas` may claim, which holds `held` already: with those, an equal part
+    of what it can see, so that none claims what was promised to another's streams. Where all hold the same, they fill
+    replicas / (2 replicas - 1) of what one alone would; what other replicas hold is not known, and counts as gone.
     """
     return (free + held) // replicas - held
 
@@ -52,7 +52,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Bytes that a request claims at most: for the cache of its streams, its voice's kept prefix, and audio held back."""
+    """Bytes that a request claims at most: the cache of its streams, its voice's kept prefix, and audio held back."""
 
     cache: int
     prefix: int

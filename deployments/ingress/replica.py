@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.applications import Starlette
 
 from cluster.machine.monitor import Monitor
+from cluster.machine.profile import HardwareProfile
 from cluster.planning.pools import Pools, device_of
 from cluster.planning.stages import LM
 from deployments.ingress.asgi import create_app
@@ -47,12 +48,13 @@ class Ingress:
         codec: CodecConfig,
         codec_key: str,
         models: Mapping[str, ServedModel],
+        profiles: Sequence[HardwareProfile],
         reference_encoder: DeploymentHandle,
         speaking: dict[str, tuple[DeploymentHandle, DeploymentHandle]],
     ) -> None:
         """`speaking`: each pool's text-to-semantic and VQ-decoder."""
         log_through_serve()
-        self._settings, self._pools, self._models = settings, pools, models
+        self._settings, self._pools, self._models, self._profiles = settings, pools, models, profiles
         generators, decoders = zip(*speaking.values(), strict=True)
         self._status = GraphStatus(serve.get_replica_context().app_name, pools)
         self._replicas = Replicas(dict(zip(speaking, generators, strict=True)), [*decoders, reference_encoder])
@@ -119,6 +121,7 @@ class Ingress:
             precision=lm.precision if lm.quantization == "none" else lm.quantization,
             plan=plan.to_dict(),
             models=self._models,
+            profiles=self._profiles,
             ready=self._status.ready,
             engines=self._replicas.engines,
             machines=self._replicas.machines,

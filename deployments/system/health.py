@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cluster.machine.judge import judge
+from cluster.machine.profile import HardwareProfile
 from deployments.monitoring.request_rows import Row
 from deployments.monitoring.stats import MachineLoad
 from deployments.system import schemas
@@ -54,9 +55,9 @@ async def _no_prefixes(halve: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What the server says about itself. `plan` is JSON-ready, `models` are as the plan runs them; `ready` tells, by
-    model name, which stages can work (one that it does not name can); `engines` gives the counters of every
-    text-to-semantic replica; `machines` are those that run a stage; `pools` tells what runs where, and which pool
+    """What the server says about itself. `plan` is JSON-ready, made for `profiles`, and `models` are as it runs them;
+    `ready` tells, by model name, which stages can work (one that it does not name can); `engines` gives the counters of
+    every text-to-semantic replica; `machines` are those that run a stage; `pools` tells what runs where, and which pool
     requests go to; `requests` are the last ones, the newest first."""
 
     version: str
@@ -66,6 +67,7 @@ class ServerInfo:
     precision: str
     plan: Any = None
     models: Mapping[str, ServedModel] = field(default_factory=dict)
+    profiles: Sequence[HardwareProfile] = ()
     started: float = field(default_factory=time.time)
     ready: Callable[[], Awaitable[dict[str, bool]]] = _always_ready
     engines: Callable[[], Awaitable[list[dict[str, int]]]] = _none
@@ -95,6 +97,7 @@ async def health(request: Request) -> Response:
         reference_cache=schemas.CacheStatus(entries=len(cache), hits=cache.hits, misses=cache.misses),
         engine=next(iter(await info.engines()), None),
         pools=await info.pools(),
+        machines=[_described(machine) for machine in info.profiles],
         plan=info.plan,
         uptime_seconds=round(time.time() - info.started, 1),
     )
@@ -115,6 +118,36 @@ async def read_system(info: ServerInfo) -> schemas.SystemStatus:
     return schemas.SystemStatus(recommended_action=advice or "OK", machines=machines)
 
 
+def _described(profile: HardwareProfile) -> schemas.Machine:
+    cpu = profile.cpu
+    return schemas.Machine(
+        node=profile.node,
+        host=profile.hostname,
+        os=profile.os,
+        cpu=cpu.model,
+        cpu_vendor=cpu.vendor,
+        physical_cores=cpu.physical_cores,
+        performance_cores=cpu.performance_cores,
+        logical_cores=cpu.logical_cores,
+        instruction_sets=list(cpu.instruction_sets),
+        apple=profile.apple,
+        ram_total_bytes=profile.ram_total,
+        gpus=[
+            schemas.Gpu(
+                index=gpu.index,
+                name=gpu.name,
+                vram_total_bytes=gpu.vram_total,
+                compute_capability=".".join(map(str, gpu.compute_capability)),
+                problem=gpu.problem,
+            )
+            for gpu in profile.gpus
+        ],
+        nvml_error=profile.nvml_error,
+        nvidia_driver=profile.nvidia_driver,
+        torch=profile.torch,
+    )
+
+
 def _machine(each: MachineLoad) -> schemas.MachineStatus:
     load, verdict = each.load, judge(each.load, each.fanless)
     return schemas.MachineStatus(
@@ -125,6 +158,7 @@ def _machine(each: MachineLoad) -> schemas.MachineStatus:
         ram_percent=round(load.ram, 1),
         ram_available_bytes=load.ram_available,
         memory="critical" if verdict.memory_critical else "ok",
+        vram="critical" if verdict.vram_critical else "ok",
         temperature_celsius=load.temperature,
         thermal="hot" if verdict.hot else "ok",
         gpus=[
@@ -132,7 +166,10 @@ def _machine(each: MachineLoad) -> schemas.MachineStatus:
                 index=gpu.index,
                 utilization_percent=gpu.utilization,
                 vram_used_bytes=gpu.vram_used,
+                vram_total_bytes=gpu.vram_total,
                 vram_others_percent=gpu.vram_others,
+                temperature_celsius=gpu.temperature,
+                throttle_reasons=None if gpu.throttled is None else list(gpu.throttled),
             )
             for gpu in load.gpus
         ],

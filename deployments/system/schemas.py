@@ -13,9 +13,40 @@ class CacheStatus(BaseModel):
     misses: int
 
 
+class Gpu(BaseModel):
+    """An NVIDIA GPU; `problem` says why it is not used."""
+
+    index: int
+    name: str
+    vram_total_bytes: int
+    compute_capability: str
+    problem: str | None
+
+
+class Machine(BaseModel):
+    """A machine as the plan found it, container limits respected: cores and RAM are what may be used. `apple` is the
+    chip's name. Null is unknown, or there is none; `nvml_error` says why there are no figures of NVIDIA GPUs."""
+
+    node: str
+    host: str
+    os: str
+    cpu: str
+    cpu_vendor: str
+    physical_cores: int
+    performance_cores: int
+    logical_cores: int
+    instruction_sets: list[str]
+    apple: str | None
+    ram_total_bytes: int
+    gpus: list[Gpu]
+    nvml_error: str | None
+    nvidia_driver: str | None
+    torch: str | None
+
+
 class Health(BaseModel):
     """`engine` are the counters of one text-to-semantic replica, null where none runs; `pools` what runs on which
-    device, and the last decisions on where requests go."""
+    device, and the last decisions on where requests go; `machines` are those of the plan."""
 
     status: Literal["ok", "not ready"]
     version: str
@@ -28,22 +59,27 @@ class Health(BaseModel):
     reference_cache: CacheStatus
     engine: dict[str, int] | None
     pools: dict[str, Any] | None
+    machines: list[Machine]
     plan: Any
     uptime_seconds: float
 
 
 class GpuStatus(BaseModel):
-    """Null is unknown, never 0."""
+    """Null is unknown, never 0. `throttle_reasons` say why its clocks are held down now."""
 
     index: int
     utilization_percent: float | None
     vram_used_bytes: int | None
+    vram_total_bytes: int | None
     vram_others_percent: float | None
+    temperature_celsius: float | None
+    throttle_reasons: list[str] | None
 
 
 class MachineStatus(BaseModel):
-    """One machine that runs a stage. `thermal` is by a sensor where there is one (`temperature_celsius`), else guessed
-    from the load of a fanless machine. `gpu_error` says why figures of NVIDIA GPUs are missing."""
+    """One machine that runs a stage. `thermal` is by the CPU's sensor where there is one (`temperature_celsius`), else
+    guessed from the load of a fanless machine; it is hot too where heat slows a GPU down. `gpu_error` says why figures
+    of NVIDIA GPUs are missing."""
 
     node: str
     host: str
@@ -52,6 +88,7 @@ class MachineStatus(BaseModel):
     ram_percent: float
     ram_available_bytes: int
     memory: Literal["ok", "critical"]
+    vram: Literal["ok", "critical"]
     temperature_celsius: float | None
     thermal: Literal["ok", "hot"]
     gpus: list[GpuStatus]

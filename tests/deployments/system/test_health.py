@@ -16,9 +16,13 @@ from deployments.monitoring.stats import MachineLoad
 from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
 from deployments.system import schemas
+from tests.cluster.machines import machine
 from tests.deployments.fakes import INFO, FakeStages, make_pipeline, recording
 
 CALM = Load(cpu=10.0, ram=20.0, ram_available=10**9, gpus=(), gpu_error="no driver", temperature=None)
+
+
+PROFILE = dataclasses.replace(machine("rtx-4090"), nvidia_driver="580.82.07", torch="2.11.0+cu130")
 
 
 class Machines:
@@ -49,9 +53,19 @@ def client(machines: Machines, stages: FakeStages, tmp_path: Path) -> Iterator[T
     answers = {name: getattr(machines, name) for name in ("machines", "engines", "clear_prefixes")}
     limits = Limits()
     pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)), limits)
-    with TestClient(create_app(pipeline, dataclasses.replace(INFO, **answers), ("key",))) as client:
+    info = dataclasses.replace(INFO, profiles=(PROFILE,), **answers)
+    with TestClient(create_app(pipeline, info, ("key",))) as client:
         client.headers["authorization"] = "Bearer key"
         yield client
+
+
+def test_health_tells_of_the_machines_that_the_plan_was_made_for(client: TestClient) -> None:
+    (machine,) = client.get("/health").json()["machines"]
+    gpu = {"index": 0, "name": "NVIDIA GeForce RTX 4090", "compute_capability": "8.9", "problem": None}
+    assert machine.pop("gpus") == [gpu | {"vram_total_bytes": PROFILE.gpus[0].vram_total}]
+    assert (machine["os"], machine["cpu"], machine["physical_cores"]) == ("linux", PROFILE.cpu.model, 16)
+    assert machine["ram_total_bytes"] == PROFILE.ram_total
+    assert (machine["nvidia_driver"], machine["torch"]) == ("580.82.07", "2.11.0+cu130")
 
 
 def test_a_calm_machine_is_ok_and_unknown_figures_are_null(client: TestClient) -> None:
@@ -69,10 +83,22 @@ def test_a_machine_under_pressure_is_named(client: TestClient, machines: Machine
     calm, pressed = answer.machines
     assert calm.recommended_action == "OK"
     assert (pressed.memory, pressed.cpu) == ("critical", "maxed")
-    assert pressed.gpus == [
-        schemas.GpuStatus(index=0, utilization_percent=None, vram_used_bytes=None, vram_others_percent=None)
-    ]
+    (unknown,) = pressed.gpus
+    assert set(unknown.model_dump(exclude={"index"}).values()) == {None}
+    assert (pressed.vram, pressed.thermal) == ("ok", "ok"), "what is unknown is no pressure"
     assert answer.recommended_action.startswith("host-1: Memory")
+
+
+def test_a_full_and_a_hot_gpu_are_named(client: TestClient, machines: Machines) -> None:
+    hot = GpuLoad(0, 99.0, 5.0, 8 * 10**9, 24 * 10**9, 91.0, ("thermal slowdown by the hardware",))
+    full = GpuLoad(1, 99.0, 5.0, 24 * 10**9 - 1, 24 * 10**9, 70.0, ())
+    machines.loads = [dataclasses.replace(CALM, gpus=(hot, full))]
+    answer = schemas.SystemStatus.model_validate(client.get("/system-status").json())
+    (machine,) = answer.machines
+    assert (machine.thermal, machine.vram, machine.memory) == ("hot", "critical", "ok")
+    assert (machine.gpus[0].temperature_celsius, machine.gpus[0].throttle_reasons) == (91.0, [*hot.throttled])
+    assert (machine.gpus[1].vram_total_bytes, machine.gpus[1].throttle_reasons) == (24 * 10**9, [])
+    assert "GPU 1 is nearly full" in answer.recommended_action and "GPU 0 down" in answer.recommended_action
 
 
 def test_no_machine_is_no_ok(client: TestClient, machines: Machines) -> None:

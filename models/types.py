@@ -184,6 +184,10 @@ class OutOfMemory(ShoalError):
     """The request would not fit into memory."""
 
 
+class NoSpace(OutOfMemory):
+    """There is no space left where voices are kept. HTTP has one status for both: 507, insufficient storage."""
+
+
 class CheckpointError(ShoalError):
     """A checkpoint directory is not what its config says it must be."""
 

@@ -12,6 +12,7 @@ from models.runtime.health import Health
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Loaded = TypeVar("Loaded")
 
 STALLED_AFTER = 600.0  # seconds; the longest recordings take minutes on the slowest machines
 
@@ -43,7 +44,7 @@ class Batcher(Generic[Item, Result]):
             self._task = asyncio.create_task(self._drain())
         return await future
 
-    def load(self, function: Callable[[], Result]) -> Result:
+    def load(self, function: Callable[[], Loaded]) -> Loaded:
         """Run something on the batcher's thread before its first call, and wait. A network is made there: glibc keeps
         what a thread freed for that thread, and another one's calls would claim it once more (0.3 GB of a decoder)."""
         return self._thread.submit(function).result()

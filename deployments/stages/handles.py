@@ -24,7 +24,7 @@ from ray.serve.handle import DeploymentHandle
 from deployments.monitoring.stats import Origin, SegmentStats, current_trace
 from deployments.stages.batcher import STALLED_AFTER
 from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
-from models.types import Busy, Gone, NotReady, OtherCodec, Prompt
+from models.types import Busy, EncodedReference, Gone, NotReady, OtherCodec, Prompt
 
 T = TypeVar("T")
 
@@ -49,6 +49,7 @@ class RayStages:
         self.frame_rate = sample_rate / frame_length
         self._frame_length = frame_length
         self._encode = reference_encoder.encode
+        self._room = text_to_semantic.room
         self._acknowledge = text_to_semantic.options(method_name="acknowledge")
         # By value over gRPC, not through Ray's object store: 9 ms less to the first audio, a fifth less CPU.
         # Messages may have 4 MiB, which blocks and prompts have not; recordings go by reference.
@@ -62,8 +63,12 @@ class RayStages:
             async with asyncio.timeout(STALLED_AFTER):
                 request_id = current_trace().request_id
                 ask = partial(self._encode.remote, audio, self.codec_key, request_id)
-                codes, notes = await _of_the_same_codec(ask)
-        return EncodedAudio(codes, notes)
+                return await _of_the_same_codec(ask)
+
+    async def room(self, reference: EncodedReference) -> int:
+        with _translated():
+            async with asyncio.timeout(STARTED_WITHIN):
+                return await _of_the_same_codec(lambda: self._room.remote(reference, self.codec_key))
 
     def wake(self) -> None:
         # Together: a request alone would start text-to-semantic only when the decoder is there to ask it.

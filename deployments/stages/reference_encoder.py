@@ -13,6 +13,7 @@ from deployments.monitoring.stats import MachineLoad, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
 from deployments.stages.replica import check_codec, failures_logged, prepare
+from deployments.synthesis.speaking import EncodedAudio
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder import audio
 from models.reference_encoder.encoder import ReferenceEncoder as Network
@@ -28,17 +29,18 @@ class ReferenceEncoder:
         self._config, self._codec_key, self._slots = source.codec_config, source.codec_key, plan.slots
         usual = audio.AudioLimits()
         self._limits = replace(usual, max_seconds=min(usual.max_seconds, source.longest_reference))
-        self._encode = Batcher("the encoder", lambda waveforms: self._network.encode(waveforms), plan.slots)
+        self._encode: Batcher[np.ndarray, np.ndarray] = Batcher(
+            "the encoder", lambda waveforms: self._network.encode(waveforms), plan.slots
+        )
         self._network = self._encode.load(lambda: _load(source, plan))
         self._telemetry = Telemetry(ENCODER, plan.device, tier, None, self._load)
 
-    async def encode(self, recording: bytes, codec_key: str, request_id: str) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Codes (num_codebooks, frames) int16 of the codec that the caller names, and notes for it. Raises NotAudio,
-        TooLarge, NotReady."""
+    async def encode(self, recording: bytes, codec_key: str, request_id: str) -> EncodedAudio:
+        """Codes of the codec that the caller names. Raises NotAudio, TooLarge, NotReady."""
         check_codec(self._codec_key, codec_key)
         loaded = await asyncio.to_thread(audio.load, recording, self._config.sample_rate, self._limits)
         with failures_logged("encoding a reference", request_id):
-            return await self._encode(loaded.waveform), loaded.notes
+            return EncodedAudio(await self._encode(loaded.waveform), loaded.heard, loaded.notes)
 
     async def machine(self) -> MachineLoad:
         """This replica's machine, and how it fares."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.streaming import blocks, submit
 from models.text_to_semantic.load import load_engine
 from models.text_to_semantic.prompt import PromptEncoder
-from models.types import Finished, Prompt
+from models.types import EncodedReference, Finished, Prompt
 
 # Of audio that a stream may be ahead of what its client has been sent. Longer than 1,024 frames of S1-mini: a replica
 # that goes hears no acknowledgements any more (Serve's routers forget it), and must still finish what it speaks.
@@ -87,6 +88,12 @@ class TextToSemantic:
                         yield codes
         finally:
             self._engine.abort(stream_id)
+
+    async def room(self, reference: EncodedReference, codec_key: str) -> int:
+        """Positions that a voice leaves for text and speech; below zero where it does not fit itself."""
+        check_codec(self._codec_key, codec_key)
+        prompt = await asyncio.to_thread(self._encoder.encode, Prompt(".", (reference,)))
+        return self._engine.stats()["positions"] - prompt.values.shape[1]
 
     async def acknowledge(self, stream_id: str, frames: int) -> None:
         """The client has been sent `frames` frames of a stream; the caller names this replica to the router."""

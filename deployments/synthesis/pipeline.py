@@ -12,9 +12,10 @@ import numpy as np
 
 from deployments.monitoring.stats import RequestStats, RequestWatch
 from deployments.synthesis.encode_cache import EncodeCache
+from deployments.synthesis.references import References, check_references
 from deployments.synthesis.segments import Limits, header_text, prompts, segment
-from deployments.synthesis.speaking import STARTED_WITHIN, Stages, speak
-from deployments.synthesis.voices import Voice, VoiceLibrary, check_id
+from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio, Stages, speak
+from deployments.synthesis.voices import VoiceLibrary
 from models.types import (
     Busy,
     EncodedReference,
@@ -24,7 +25,6 @@ from models.types import (
     OutOfMemory,
     Reference,
     SynthesisRequest,
-    TooLarge,
     Unsayable,
 )
 
@@ -110,8 +110,9 @@ class Pipeline:
         self.stages = stages
         self.voices = voices
         self.limits = limits
-        self.encoded = EncodeCache(limits.encode_cache)
+        self.encoded: EncodeCache[EncodedAudio] = EncodeCache(limits.encode_cache)
         self.running = 0
+        self._references = References(stages, voices, self.encoded)
         self._route = route
         self._record = record
 
@@ -131,7 +132,7 @@ class Pipeline:
     async def _open(self, request: SynthesisRequest, watch: RequestWatch) -> Speech:
         stats, pools = watch.stats, self._route(request.device)
         segments, headers = await self._segment(request, pools[0])
-        references = await self._references(request, watch)
+        references = await self._encoded(request, watch)
         stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
         notes = [note for reference in references for note in reference.notes]
         refusals: list[Exception] = []
@@ -170,43 +171,22 @@ class Pipeline:
 
     async def add_voice(self, voice_id: str, audio: bytes, text: str) -> tuple[str, ...]:
         """Register a voice, encoded at once: a bad recording is refused here, and no request waits for it later.
-        Returns notes. Raises InvalidRequest, VoiceExists, NotAudio, TooLarge, NotReady."""
-        check_id(voice_id)
-        encoded = await self._encode(Reference(audio, text))
-        voice = await asyncio.to_thread(self.voices.add, voice_id, audio, text)
-        await asyncio.to_thread(self.voices.put_codes, voice, self.stages.codec_key, encoded.codes)
-        return encoded.notes
+        Returns notes. Raises InvalidRequest, VoiceExists, NotAudio, TooLarge, NoSpace, Busy, NotReady."""
+        check_references((Reference(audio, text),), 1, self.limits.text_chars)
+        return await self._references.add(voice_id, audio, text)
 
-    async def _references(self, request: SynthesisRequest, watch: RequestWatch) -> tuple[EncodedReference, ...]:
+    async def _encoded(self, request: SynthesisRequest, watch: RequestWatch) -> tuple[EncodedReference, ...]:
+        """The voice that a request asks for; nothing, where the model picks one."""
         if request.voice is not None:
             if request.references:
                 raise InvalidRequest("Give either a registered voice or reference recordings, not both.")
-            return (await self._voice(request.voice, watch),)
+            found = await self._references.voice(request.voice)
+            if isinstance(found, EncodedReference):
+                return (found,)
+            with watch.encoding():
+                return (await self._references.encode_voice(found),)
         if not request.references:
             return ()
-        if len(request.references) > self.limits.references:
-            raise InvalidRequest(f"At most {self.limits.references} references, got {len(request.references)}.")
+        check_references(request.references, self.limits.references, self.limits.text_chars)
         with watch.encoding():
-            return tuple(await asyncio.gather(*map(self._encode, request.references)))
-
-    async def _encode(self, reference: Reference) -> EncodedReference:
-        if len(reference.text) > self.limits.text_chars:
-            raise TooLarge(f"A reference's text has {len(reference.text)} characters, over {self.limits.text_chars}.")
-        encoded = await self.encoded.get(reference.key, lambda: self.stages.encode(reference.audio))
-        return EncodedReference(encoded.codes, reference.text, encoded.notes)
-
-    async def _voice(self, voice_id: str, watch: RequestWatch) -> EncodedReference:
-        """A registered voice's codes: stored ones, else encoded now and stored for good."""
-        key = self.stages.codec_key
-
-        def stored() -> tuple[Voice, np.ndarray | None]:
-            voice = self.voices.get(voice_id)
-            return voice, self.voices.codes(voice, key)
-
-        voice, codes = await asyncio.to_thread(stored)
-        if codes is not None:
-            return EncodedReference(codes, voice.text)
-        with watch.encoding():
-            encoded = await self._encode(await asyncio.to_thread(self.voices.reference, voice))
-        await asyncio.to_thread(self.voices.put_codes, voice, key, encoded.codes)
-        return encoded
+            return tuple(await asyncio.gather(*map(self._references.encode, request.references)))

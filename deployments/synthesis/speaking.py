@@ -14,7 +14,8 @@ import numpy as np
 from deployments.monitoring.stats import Origin, RequestStats, SegmentStats
 from deployments.synthesis import joining
 from deployments.synthesis.segments import Limits
-from models.types import Busy, Gone, Prompt
+from models.reference_encoder.transcripts import Heard
+from models.types import Busy, EncodedReference, Gone, Prompt
 
 # Seconds in which a replica starts and takes a request: beside an H200 it compiles for 34 s the first time, and other
 # machines have slower CPUs.
@@ -23,9 +24,11 @@ STARTED_WITHIN = 300.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedAudio:
-    """What the reference-encoder returns: codes int16 (num_codebooks, frames), and what the caller should know."""
+    """What the reference-encoder returns: codes int16 (num_codebooks, frames), what a transcript must fit, and what the
+    caller should know."""
 
     codes: np.ndarray
+    heard: Heard
     notes: tuple[str, ...] = ()
 
 
@@ -48,6 +51,10 @@ class Stages(Protocol):
         """Float32 PCM blocks of one segment, before them where they come from, after them how they were made; closing
         or cancelling the generator stops the work on every stage. Raises Busy, or NotReady where no replica takes it
         `within` so many seconds."""
+
+    async def room(self, reference: EncodedReference) -> int:
+        """Positions of the model that a voice leaves for text and speech; below zero where it does not fit itself.
+        Raises Busy, NotReady."""
 
     def wake(self) -> None:
         """Start what stands by at zero replicas; returns at once."""

@@ -3,6 +3,7 @@
     <url>/manifests/<hash of the id>.json    {"id", "text", "blob"}: a voice exists while this file does
     <url>/blobs/<blob>/audio                 the recording as it was sent
     <url>/blobs/<blob>/codes-<key>.npy       its codes, one file per codec that encoded it
+    <url>/blobs/<blob>/words-<key>.txt       the words that belong to these codes, where they are not all of its text
 
 A manifest is moved into place whole, after its blob, so a crash leaves at most a blob that nothing names. Nothing is
 kept in memory: several replicas may share a store. Calls block on storage; from a coroutine use `asyncio.to_thread`.
@@ -11,11 +12,11 @@ kept in memory: several replicas may share a store. Calls block on storage; from
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -24,10 +25,10 @@ import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 
-from models.types import InvalidRequest, Reference, SettingsError, VoiceExists, VoiceNotFound
+from deployments.synthesis.voice_ids import check_id
+from models.types import InvalidRequest, NoSpace, Reference, SettingsError, VoiceExists, VoiceNotFound
 
-# Upstream's own rule for reference ids, less spaces at the ends.
-VALID_ID = re.compile(r"[a-zA-Z0-9_-](?:[a-zA-Z0-9\-_ ]{0,253}[a-zA-Z0-9_-])?")
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ class VoiceLibrary:
 
     def add(self, voice_id: str, audio: bytes, text: str) -> Voice:
         """Registers a recording. The caller has made sure that it decodes. Raises InvalidRequest for a bad id
-        or an empty transcript or recording, VoiceExists for a taken id."""
-        check_id(voice_id)
+        or an empty transcript or recording, VoiceExists for a taken id, NoSpace."""
+        voice_id = check_id(voice_id)
         if not isinstance(text, str) or not text.strip():
             raise InvalidRequest("A voice needs its transcript: send the words spoken in the recording as text.")
         if not audio:
@@ -76,8 +77,9 @@ class VoiceLibrary:
         self._refuse_taken(voice_id)
         voice = Voice(voice_id, text.strip(), uuid.uuid4().hex)
         try:
-            self._write(f"{self._folder(voice)}/audio", audio)
-            self._create(voice)
+            with _space():
+                self._write(f"{self._folder(voice)}/audio", audio)
+                self._create(voice)
         except Exception:
             self._remove(self._folder(voice))
             raise
@@ -92,8 +94,7 @@ class VoiceLibrary:
 
     def get(self, voice_id: str) -> Voice:
         """Raises InvalidRequest for a bad id, VoiceNotFound for an unknown one."""
-        check_id(voice_id)
-        voice = self._read(self._manifest(voice_id))
+        voice = self._read(self._manifest(check_id(voice_id)))
         if voice is None:
             raise VoiceNotFound(f"There is no voice {voice_id!r}; GET /v1/references/list names those there are.")
         return voice
@@ -107,21 +108,22 @@ class VoiceLibrary:
         """Removes the voice, its recording and its codes."""
         voice = self.get(voice_id)
         with self._present(voice):
-            self._fs.rm_file(self._manifest(voice_id))
+            self._fs.rm_file(self._manifest(voice.id))
         self._remove(self._folder(voice))
 
     def rename(self, old: str, new: str) -> Voice:
-        """The same voice under another id; nothing is copied or encoded again."""
+        """The same voice under another id; nothing is copied or encoded again. Raises what `get` and `add` raise."""
         voice = self.get(old)
-        check_id(new)
-        if new == old:
+        new = check_id(new)
+        if new == voice.id:
             return voice
         self._refuse_taken(new)
         renamed = replace(voice, id=new)
-        self._create(renamed)
+        with _space():
+            self._create(renamed)
         try:
             with self._present(voice):
-                self._fs.rm_file(self._manifest(old))
+                self._fs.rm_file(self._manifest(voice.id))
         except VoiceNotFound:
             self._fs.rm_file(self._manifest(new))
             raise
@@ -131,23 +133,38 @@ class VoiceLibrary:
         """The codes (num_codebooks, frames) int16 that the codec of that fingerprint gave, if it already encoded it."""
         try:
             data = self._fs.cat_file(self._codes_path(voice, codec_key))
-            return np.load(io.BytesIO(data), allow_pickle=False)
+            codes: np.ndarray = np.load(io.BytesIO(data), allow_pickle=False)
+            return codes
         except (FileNotFoundError, ValueError, EOFError):
             return None
 
-    def put_codes(self, voice: Voice, codec_key: str, codes: np.ndarray) -> None:
-        """Keeps the codes of a voice, so that it is never encoded again by that codec."""
+    def words(self, voice: Voice, codec_key: str) -> str:
+        """The words that belong to the codes of that codec: less than the voice's text where the recording was cut."""
+        try:
+            return str(self._fs.cat_file(self._words_path(voice, codec_key)).decode())
+        except (FileNotFoundError, UnicodeDecodeError):
+            return voice.text
+
+    def put_codes(self, voice: Voice, codec_key: str, codes: np.ndarray, words: str | None = None) -> None:
+        """Keeps the codes of a voice, so that it is never encoded again by that codec. `words`: those that belong to
+        them, if not all of its text. Raises NoSpace."""
         if not self._fs.exists(f"{self._folder(voice)}/audio"):
             return
         data = io.BytesIO()
         np.save(data, np.ascontiguousarray(codes, dtype=np.int16), allow_pickle=False)
-        self._write(self._codes_path(voice, codec_key), data.getvalue())
+        with _space():
+            if words is not None and words != voice.text:
+                self._write(self._words_path(voice, codec_key), words.encode())
+            self._write(self._codes_path(voice, codec_key), data.getvalue())
 
     def _manifest(self, voice_id: str) -> str:
         return f"{self._root}/manifests/{_digest(voice_id)}.json"
 
     def _folder(self, voice: Voice) -> str:
         return f"{self._root}/blobs/{voice.blob}"
+
+    def _words_path(self, voice: Voice, codec_key: str) -> str:
+        return f"{self._folder(voice)}/words-{_digest(codec_key)}.txt"
 
     def _codes_path(self, voice: Voice, codec_key: str) -> str:
         return f"{self._folder(voice)}/codes-{_digest(codec_key)}.npy"
@@ -169,17 +186,19 @@ class VoiceLibrary:
         if not isinstance(self._fs, LocalFileSystem):
             return self._write(path, data)
         temporary = f"{path}.{uuid.uuid4().hex}"
-        self._fs.pipe_file(temporary, data)
         try:
+            self._fs.pipe_file(temporary, data)
             os.link(temporary, path)
         except FileExistsError:
             if self._read(path):
                 raise _taken(voice.id) from None
             self._write(path, data)  # what stands there was cut off by a power cut
-        except OSError:  # a share without hard links, as SMB may be
-            self._write(path, data)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            self._write(path, data)  # on a share without hard links, as SMB may be
         finally:
-            self._fs.rm_file(temporary)
+            self._remove(temporary)
 
     def _write(self, path: str, data: bytes) -> None:
         """Readers see the file whole or not at all."""
@@ -205,13 +224,16 @@ class VoiceLibrary:
             raise VoiceNotFound(f"The voice {voice.id!r} was deleted a moment ago.") from None
 
 
-def check_id(voice_id: str) -> None:
-    """Raises InvalidRequest unless the id is 1 to 255 letters, digits, '-', '_' and inner spaces."""
-    if not isinstance(voice_id, str) or not VALID_ID.fullmatch(voice_id):
-        shown = repr(voice_id if not isinstance(voice_id, str) or len(voice_id) <= 60 else voice_id[:60] + "…")
-        raise InvalidRequest(
-            f"{shown} cannot name a voice: use 1 to 255 letters (a-z), digits, '-', '_' and spaces between them."
-        )
+@contextlib.contextmanager
+def _space() -> Iterator[None]:
+    """A full disk, or a quota that is used up, as NoSpace."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        message = "There is no space left where voices are kept: delete voices, or free space on that disk."
+        raise NoSpace(message) from error
 
 
 def _taken(voice_id: str) -> VoiceExists:

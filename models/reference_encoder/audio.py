@@ -1,58 +1,45 @@
-"""A recording as people send it -> the clean mono waveform that the reference-encoder wants.
-
-Decoding is libav's, from memory only. What a file may cost is bounded before it is decoded: bytes, seconds, rate and
-channels are limited, only plain audio containers are opened, and nothing a file names (playlists) is followed.
-"""
+"""A recording as people send it -> the clean mono waveform that is encoded, and what was done to it."""
 
 from __future__ import annotations
 
-import io
-import math
 from dataclasses import dataclass
 
-import av
 import numpy as np
-import torch
-import torchaudio.functional
 
-from models.types import NotAudio, TooLarge
+from models.reference_encoder import levels, trimming
+from models.reference_encoder.decoding import Decoded, FileLimits, decode
+from models.reference_encoder.levels import Levels, Wave
+from models.reference_encoder.resampling import resample
+from models.reference_encoder.transcripts import Cut, Heard
+from models.types import NotAudio
 
-CONTAINERS = "wav,w64,flac,mp3,ogg,mov,matroska,aac,aiff,caf"
-FORMATS_IN_WORDS = "wav, flac, mp3, ogg, opus, m4a or webm"
-
-WINDOW_SECONDS = 0.02
-MARGIN_SECONDS = 0.1
-SILENCE_DBFS = -60.0
-QUIET_BELOW_LOUDEST_DB = 40.0
 TARGET_RMS_DBFS = -20.0
 PEAK = 0.99
-LONGEST_RATIO = 4000
+SILENCE_DBFS = -85.0  # dithered silence of 16 bits is at -93; a voice at -70 is still spoken with
+STEADY_SILENCE_DBFS = -60.0  # of a level that never moves: a muted microphone
+NOISY_DB = 15.0  # by which the voice must stand above the noise behind it
+TOLD_SECONDS = 0.5  # of silence that is left out
 
 
 @dataclass(frozen=True, slots=True)
-class AudioLimits:
-    """`max_seconds`: longer is cut at a pause within the last `pause_seconds` before it. `read_seconds`: how much of a
-    recording is decoded at all, leading silence included."""
+class AudioLimits(FileLimits):
+    """`max_seconds`: longer is cut at a pause within the last `pause_seconds` before it."""
 
-    max_bytes: int = 32 * 2**20
     max_seconds: float = 30.0
     pause_seconds: float = 8.0
     short_seconds: float = 3.0
-    read_seconds: float = 60.0
-    min_rate: int = 1_000
-    max_rate: int = 384_000
-    max_channels: int = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedAudio:
     """`waveform`: float32 mono in [-1, 1], (samples,). `seconds_in`: how much of the recording was decoded.
-    `notes`: what was done to it that the caller should be told."""
+    `notes`: sentences about what was done to it, and what is wrong with it. `heard`: what its transcript must fit."""
 
     waveform: np.ndarray
     sample_rate: int
     seconds_in: float
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    heard: Heard
 
 
 def load(audio: bytes, sample_rate: int, limits: AudioLimits = AudioLimits()) -> LoadedAudio:
@@ -60,139 +47,84 @@ def load(audio: bytes, sample_rate: int, limits: AudioLimits = AudioLimits()) ->
 
     Raises NotAudio (empty, cut off, not a recording, silent) or TooLarge (over `max_bytes`).
     """
-    if not audio:
-        raise NotAudio(f"The reference audio is empty; send a recording as {FORMATS_IN_WORDS}.")
-    if len(audio) > limits.max_bytes:
-        raise TooLarge(
-            f"The reference audio is {len(audio) / 2**20:.1f} MiB, over the limit of "
-            f"{limits.max_bytes / 2**20:.0f} MiB; 10 to {limits.max_seconds:.0f} seconds of speech are enough."
-        )
-    wave, rate, whole = _decode(audio, limits)
-    seconds_in = len(wave) / rate
-    start, end = _sounding(wave, rate)
-    wave = wave[start:end]
-    notes = []
-    if len(wave) > limits.max_seconds * rate:
-        cut = _pause_before(wave, rate, limits)
-        length = "longer" if not whole else f"{seconds_in:.1f} s long, more"
-        notes.append(
-            f"The reference audio is {length} than {limits.max_seconds:g} s: its first {cut / rate:.1f} s, up to a "
-            "pause, are used. Its transcript should match that part."
-        )
-        wave = wave[:cut]
-    elif len(wave) < limits.short_seconds * rate:
-        seconds = len(wave) / rate
-        notes.append(f"The reference audio holds only {seconds:.1f} s of sound; 10 to 30 s give a closer voice.")
-    return LoadedAudio(_level(_resample(wave, rate, sample_rate)), sample_rate, seconds_in, tuple(notes))
+    decoded = decode(audio, limits)
+    rate = decoded.rate
+    clipped = levels.is_clipped(decoded.wave, rate)
+    clean = levels.without_clicks(levels.without_offset(decoded.wave, rate), rate)
+    whole = Levels(clean.wave, rate)
+    _refuse_silence(whole, decoded)
+    kept = clean.wave[slice(*trimming.ends(whole, len(clean.wave), rate))]
+    kept = trimming.shorten_pauses(kept, Levels(kept, rate), rate)
+    dropped = (len(clean.wave) - len(kept)) / rate
+    kept, heard = _cut(kept, decoded, limits)
+    notes = [*_done(decoded, clean.count, dropped), *_length(heard, decoded, limits)]
+    notes += _faults(whole, clipped)
+    waveform = _level(resample(kept, rate, sample_rate))
+    return LoadedAudio(waveform, sample_rate, len(decoded.wave) / rate, tuple(notes), heard)
 
 
-def _decode(audio: bytes, limits: AudioLimits) -> tuple[np.ndarray, int, bool]:
-    """Mono float32 at the recording's own rate, that rate, and whether its end was reached."""
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": ""}
-    blocks: list[np.ndarray] = []
-    rate = samples = failures = 0
-    whole = True
-    try:
-        with av.open(io.BytesIO(audio), container_options=options) as container:
-            if not container.streams.audio:
-                raise NotAudio("The reference file has no sound track; send a recording of someone speaking.")
-            packets = container.demux(container.streams.audio[0])
-            while (packet := _next(packets)) is not None:
-                try:
-                    frames = packet.decode()
-                except av.error.FFmpegError:
-                    failures += 1
-                    continue
-                for frame in frames:
-                    if not blocks:
-                        rate = _checked_rate(frame, limits)
-                    if frame.sample_rate != rate:
-                        raise NotAudio("The reference audio changes its sample rate midway; export it again as WAV.")
-                    blocks.append(_mono(frame, limits))
-                    samples += frame.samples
-                if samples >= limits.read_seconds * max(rate, 1):
-                    whole = False
-                    break
-    except (av.error.FFmpegError, ValueError, OSError) as error:
-        raise _undecodable() from error
-    if not samples or failures > len(blocks):
-        raise _undecodable()
-    wave = np.concatenate(blocks)[: int(limits.read_seconds * rate)]
-    return wave, rate, whole
+def _refuse_silence(found: Levels, decoded: Decoded) -> None:
+    if found.loudest < SILENCE_DBFS or (found.steady and found.loudest < STEADY_SILENCE_DBFS):
+        part = "" if decoded.whole else f" in its first {len(decoded.wave) / decoded.rate:.0f} s"
+        raise NotAudio(f"The reference audio is silent{part}; check the microphone and send someone speaking.")
 
 
-def _next(packets):
-    """The next packet; None at the end, or where the rest of a cut-off file cannot be read."""
-    try:
-        return next(packets, None)
-    except av.error.FFmpegError:
-        return None
+def _cut(wave: Wave, decoded: Decoded, limits: AudioLimits) -> tuple[Wave, Heard]:
+    """What is kept of a recording that is too long: up to the last pause, or else the quietest place, before the limit.
+    Where a recording ends in a word, or is made to, it fades, and silence follows."""
+    rate, found = decoded.rate, Levels(wave, decoded.rate)
+    speech = float(found.spoken.sum()) * found.window / rate
+    if len(wave) <= limits.max_seconds * rate:
+        abrupt = not found.steady and trimming.ends_in_a_word(found)
+        return trimming.faded(wave, rate) if abrupt else wave, Heard(len(wave) / rate, speech)
+    latest = limits.max_seconds - trimming.SILENCE_SECONDS
+    earliest = max(0.0, limits.max_seconds - limits.pause_seconds)
+    pauses = [pause for pause in trimming.pauses(found, rate) if earliest <= pause.end <= latest]
+    if not pauses:
+        end = trimming.quietest(wave, rate, earliest, latest)
+        before = float(found.spoken[: round(end * rate) // found.window].sum()) * found.window / rate
+        pauses = [trimming.Pause(end, 0.0, before)]
+    kept = trimming.faded(wave[: round(pauses[-1].end * rate)], rate)
+    cuts = tuple(Cut(pause.end, pause.length, pause.speech_before) for pause in pauses)
+    return kept, Heard(len(kept) / rate, speech if decoded.whole else None, cuts)
 
 
-def _undecodable() -> NotAudio:
-    return NotAudio(
-        f"The reference audio cannot be decoded: it is not a recording, is cut off, or holds no samples. "
-        f"Send {FORMATS_IN_WORDS}."
-    )
+def _done(decoded: Decoded, clicks: int, dropped: float) -> list[str]:
+    """One sentence about what was done to a recording, if anything was that its sender should know."""
+    done = []
+    if decoded.channel:
+        done.append(f"its {decoded.channel} alone is used, as its channels cancel each other")
+    if decoded.damaged:
+        done.append(f"it is damaged or cut off, and the {len(decoded.wave) / decoded.rate:.1f} s that decode are used")
+    if clicks:
+        done.append(f"{clicks} {'click was' if clicks == 1 else 'clicks were'} turned down")
+    if dropped > TOLD_SECONDS:
+        done.append(f"{dropped:.1f} s without speech were left out")
+    return [f"The reference audio was changed: {', '.join(done)}."] if done else []
 
 
-def _checked_rate(frame: av.AudioFrame, limits: AudioLimits) -> int:
-    if not limits.min_rate <= frame.sample_rate <= limits.max_rate:
-        raise NotAudio(f"The reference audio has a sample rate of {frame.sample_rate} Hz; export it at 16 to 48 kHz.")
-    return frame.sample_rate
+def _length(heard: Heard, decoded: Decoded, limits: AudioLimits) -> list[str]:
+    if heard.cuts:
+        length = f"{len(decoded.wave) / decoded.rate:.1f} s long, more" if decoded.whole else "longer"
+        return [f"The reference audio is {length} than {limits.max_seconds:g} s: it is cut at a pause."]
+    if heard.seconds < limits.short_seconds:
+        return [f"The reference audio holds only {heard.seconds:.1f} s of sound; 10 to 30 s give a closer voice."]
+    return []
 
 
-def _mono(frame: av.AudioFrame, limits: AudioLimits) -> np.ndarray:
-    """The mean of a frame's channels, float32 (samples,)."""
-    channels = frame.layout.nb_channels
-    if channels > limits.max_channels:
-        raise NotAudio(f"The reference audio has {channels} channels; export it as mono or stereo.")
-    data = frame.to_ndarray()
-    data = data if frame.format.is_planar else data.reshape(-1, channels).T
-    if data.dtype == np.uint8:
-        data = (data.astype(np.float32) - 128) / 128
-    elif np.issubdtype(data.dtype, np.integer):
-        data = data.astype(np.float32) / -float(np.iinfo(data.dtype).min)
-    finite = np.nan_to_num(data.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(finite, -1e6, 1e6).mean(axis=0)
+def _faults(found: Levels, clipped: bool) -> list[str]:
+    """What a better recording would do without."""
+    faults = []
+    if found.steady:
+        faults.append("sounds like steady noise or a tone, not like speech: check the microphone")
+    elif (above := found.held - found.noise[0]) < NOISY_DB:
+        faults.append(f"is noisy, its voice only {above:.0f} dB above the noise: a quieter room helps")
+    if clipped:
+        faults.append("is clipped: a lower recording level gives a cleaner voice")
+    return [f"The reference audio {fault}." for fault in faults]
 
 
-def _loudness(wave: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
-    """RMS of each WINDOW_SECONDS window in dBFS, and the window's length in samples."""
-    window = max(1, round(WINDOW_SECONDS * rate))
-    padded = np.pad(wave, (0, -len(wave) % window))
-    power = np.square(padded.reshape(-1, window)).mean(axis=1)
-    return 10 * np.log10(power + 1e-12), window
-
-
-def _sounding(wave: np.ndarray, rate: int) -> tuple[int, int]:
-    """First and last sample to keep: what is within 40 dB of the loudest window, and 100 ms around it."""
-    loudness, window = _loudness(wave - wave.mean(), rate)
-    if loudness.max() < SILENCE_DBFS:
-        raise NotAudio("The reference audio is silent; check the microphone and send someone speaking.")
-    sounding = np.flatnonzero(loudness > max(SILENCE_DBFS, loudness.max() - QUIET_BELOW_LOUDEST_DB))
-    margin = round(MARGIN_SECONDS * rate)
-    return max(0, sounding[0] * window - margin), min(len(wave), (sounding[-1] + 1) * window + margin)
-
-
-def _pause_before(wave: np.ndarray, rate: int, limits: AudioLimits) -> int:
-    """Middle of the quietest 200 ms in the last `pause_seconds` before `max_seconds`."""
-    first, last = (round(s * rate) for s in (limits.max_seconds - limits.pause_seconds, limits.max_seconds))
-    loudness, window = _loudness(wave[max(0, first) : last], rate)
-    width = min(len(loudness), round(0.2 / WINDOW_SECONDS))
-    smooth = np.convolve(10 ** (loudness / 10), np.ones(width) / width, mode="valid")
-    return min(last, max(0, first) + (int(smooth.argmin()) + width // 2) * window)
-
-
-def _resample(wave: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Rates without a small common ratio are rounded to 100 Hz (at most 0.1 semitone from 8 kHz up): the exact filter
-    bank for 44101 -> 44100 Hz would fill gigabytes."""
-    if max(rate, target) / math.gcd(rate, target) > LONGEST_RATIO:
-        rate = max(100, round(rate, -2))
-    return torchaudio.functional.resample(torch.from_numpy(wave), rate, target).numpy()
-
-
-def _level(wave: np.ndarray) -> np.ndarray:
+def _level(wave: Wave) -> Wave:
     """At TARGET_RMS_DBFS, or as near to it as the loudest sample allows."""
     wave = wave - wave.mean()
     rms, peak = float(np.sqrt(np.square(wave, dtype=np.float64).mean())), float(np.abs(wave).max())

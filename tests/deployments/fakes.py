@@ -23,7 +23,7 @@ from deployments.synthesis.voices import VoiceLibrary
 from deployments.system.health import ServerInfo
 from models.reference_encoder import audio
 from models.repository.served import CodecFigures, load
-from models.types import Prompt
+from models.types import EncodedReference, Prompt
 
 FRAME = 2048
 MODELS = load(CodecFigures(codebooks=10, frame_length=FRAME, sample_rate=44_100))
@@ -52,6 +52,7 @@ class FakeStages:
         self.block_seconds = 0.0
         self.wakes = 0
         self.failed_at = -math.inf
+        self.positions = 2048
 
     def wake(self) -> None:
         self.wakes += 1
@@ -60,7 +61,10 @@ class FakeStages:
         self.encodes += 1
         loaded = await asyncio.to_thread(audio.load, recording, self.sample_rate)
         codes = np.zeros((10, -(-len(loaded.waveform) // FRAME)), np.int16)
-        return EncodedAudio(codes, loaded.notes)
+        return EncodedAudio(codes, loaded.heard, loaded.notes)
+
+    async def room(self, reference: EncodedReference) -> int:
+        return self.positions - reference.codes.shape[1] - len(reference.text)
 
     async def speak(self, prompt: Prompt, within: float = STARTED_WITHIN) -> AsyncGenerator[np.ndarray, None]:
         self.prompts.append(prompt)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from deployments.synthesis.voices import VoiceLibrary, check_library
-from models.types import InvalidRequest, SettingsError, VoiceExists, VoiceNotFound
+from models.types import InvalidRequest, NoSpace, SettingsError, VoiceExists, VoiceNotFound
 from tests.paths import RECORDINGS
 
 AUDIO = (RECORDINGS / "june-fr.wav").read_bytes()
@@ -87,7 +87,7 @@ def test_taken_and_absent_ids(url):
             act("absent")
 
 
-BAD_IDS = ["", " ", ".", "..", "../x", "a/b", "a\\b", "a\0", "a\n", " a", "a ", "é", "a.wav"]
+BAD_IDS = ["", " ", ".", "..", "../x", "a/b", "a\\b", "a\0", "a\n", " a", "a ", "a\u202eb", "\ud800"]
 BAD_IDS += ["x" * 256, "x" * 300, None, 5]
 
 
@@ -105,10 +105,19 @@ def test_ids_that_could_leave_the_folder_are_refused(tmp_path, bad):
 
 def test_ids_that_differ_in_case_or_are_long_are_kept_apart(url):
     library = VoiceLibrary(url)
-    names = ["x" * 255, "June", "june", "CON", "-", "a  b"]
+    names = ["x" * 255, "June", "june", "CON", "-", "a  b", "José", "田中", "a.b", ".a", "Zoë (old) #2", "👩🏽"]
     for name in names:
         library.add(name, AUDIO[:100] + name.encode(), "Bonjour")
     assert {library.reference(voice).audio[100:].decode() for voice in library.list()} == set(names)
+
+
+def test_an_accent_is_the_same_however_it_was_typed(url):
+    library = VoiceLibrary(url)
+    library.add("Jose\u0301", AUDIO, "Bonjour")
+    assert library.get("Jos\u00e9") == library.get("Jose\u0301") and library.list()[0].id == "Jos\u00e9"
+    assert library.rename("Jos\u00e9", "Jose\u0301").id == "Jos\u00e9"
+    library.delete("Jose\u0301")
+    assert library.list() == []
 
 
 def test_a_voice_needs_words_and_sound(url):
@@ -201,9 +210,38 @@ def test_a_full_disk_keeps_nothing_of_a_refused_voice(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(library._fs, "pipe_file", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(NoSpace, match="no space left where voices are kept"):
             library.add("june", AUDIO, "Bonjour")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_at_any_write_is_told(tmp_path, monkeypatch, code):
+    library = VoiceLibrary(str(tmp_path))
+    library.add("old", AUDIO, "Bonjour")
+
+    def full(path: str, data: bytes) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(library._fs, "pipe_file", full)
+    for act in (
+        lambda: library.add("june", AUDIO, "Bonjour"),
+        lambda: library.rename("old", "new"),
+        lambda: library.put_codes(library.get("old"), "codec", CODES),
+    ):
+        with pytest.raises(NoSpace, match="delete voices, or free space"):
+            act()
+    assert [voice.id for voice in library.list()] == ["old"]
+
+
+def test_words_belong_to_codes_and_not_to_the_voice(url):
+    library = VoiceLibrary(url)
+    voice = library.add("june", AUDIO, "Bonjour. Au revoir.")
+    library.put_codes(voice, "coarse", CODES)
+    library.put_codes(voice, "fine", CODES[:, :2], "Bonjour.")
+    assert [library.words(voice, key) for key in ("coarse", "fine", "other")] == [voice.text, "Bonjour.", voice.text]
+    library.delete("june")
+    assert library.words(voice, "fine") == voice.text
 
 
 def test_a_voice_that_a_power_cut_left_empty_is_replaced(tmp_path):

@@ -2,73 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 
-import av
 import numpy as np
 import pytest
-import soundfile
 
 from models.reference_encoder.audio import AudioLimits, load
 from models.types import NotAudio, TooLarge
+from tests.models.reference_encoder.recordings import ALLISON, RATE, alike, muxed, speech, written
 from tests.paths import RECORDINGS
-
-ALLISON = (RECORDINGS / "allison-en.wav").read_bytes()
-RATE = 44_100
-
-
-def speech(seconds: float = 5.0) -> np.ndarray:
-    """16 kHz mono, as long as asked for by repetition."""
-    wave, rate = soundfile.read(io.BytesIO(ALLISON), dtype="float32")
-    assert rate == 16_000
-    return np.resize(wave, int(seconds * rate))
-
-
-def written(wave: np.ndarray, rate: int = 16_000, format: str = "WAV", subtype: str | None = None) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, wave, rate, format=format, subtype=subtype)
-    return file.getvalue()
-
-
-def muxed(
-    container: str, codec: str | None, rate: int = 48_000, layout: str = "stereo", video: str | None = None
-) -> bytes:
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as out:
-        picture = sound = None
-        if video:
-            picture = out.add_stream(video, rate=10)
-            picture.width = picture.height = 64
-            picture.pix_fmt = "yuv420p"
-        if codec:
-            sound = out.add_stream(codec, rate=rate, layout=layout)
-        if picture:
-            for _ in range(5):
-                out.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
-            out.mux(picture.encode(None))
-        if sound:
-            frame = av.AudioFrame.from_ndarray(speech()[None], format="fltp", layout="mono")
-            frame.sample_rate = 16_000
-            resampler = av.AudioResampler(sound.codec_context.format, layout, rate)
-            for part in [*resampler.resample(frame), *resampler.resample(None)]:
-                out.mux(sound.encode(part))
-            out.mux(sound.encode(None))
-    return file.getvalue()
-
-
-def alike(ours: np.ndarray, wave: np.ndarray) -> float:
-    """Correlation of the two loudness curves over 50 ms windows: 1 for the same speech."""
-    curves = []
-    for samples, rate in ((ours, RATE), (wave, 16_000)):
-        window = rate // 20
-        curves.append(np.sqrt(np.square(samples[: len(samples) // window * window].reshape(-1, window)).mean(axis=1)))
-    return max(
-        np.corrcoef(curves[0][: n - 3], curves[1][shift : shift + n - 3])[0, 1]
-        for n in [min(map(len, curves)) - 12]
-        for shift in range(12)
-    )
-
 
 FILES = {
     "wav-u8": lambda: written(speech(), subtype="PCM_U8"),
@@ -95,7 +37,7 @@ def test_every_container_gives_the_same_speech(name):
     loaded = load(FILES[name](), RATE)
     assert loaded.waveform.dtype == np.float32 and loaded.waveform.ndim == 1 and loaded.sample_rate == RATE
     assert loaded.seconds_in == pytest.approx(5, abs=0.1)
-    assert 4.5 < len(loaded.waveform) / RATE <= 5.1
+    assert 4.5 < len(loaded.waveform) / RATE <= 5.3, "silence may follow what ends in a word"
     assert alike(loaded.waveform, speech()) > 0.95
 
 
@@ -104,12 +46,6 @@ def test_level_is_the_same_however_loud_the_recording():
         waveform = load(written(speech() * gain, subtype="FLOAT"), RATE).waveform
         assert 20 * np.log10(np.sqrt(np.square(waveform).mean())) == pytest.approx(-20, abs=0.5)
         assert np.abs(waveform).max() < 1
-
-
-def test_a_loud_click_is_not_clipped():
-    wave = speech() * 0.01
-    wave[40_000] = 1.0
-    assert np.abs(load(written(wave), RATE).waveform).max() == pytest.approx(0.99, abs=0.01)
 
 
 def test_nan_infinity_and_offset_are_cleaned():
@@ -194,3 +130,43 @@ def test_what_is_no_recording_is_refused_in_words(name, capfd):
 def test_too_many_bytes_are_refused_before_decoding():
     with pytest.raises(TooLarge, match=r"1\.0 MiB"):
         load(bytes(2**20 + 1), RATE, AudioLimits(max_bytes=2**20))
+
+
+def without_pauses(seconds: float) -> np.ndarray:
+    """Speech in which nothing is quieter than 25 dB below its loudest window."""
+    wave = speech(14)
+    windows = wave[: len(wave) // 320 * 320].reshape(-1, 320)
+    power = np.square(windows).mean(axis=1)
+    return np.resize(windows[power > power.max() / 300].ravel(), int(seconds * 16_000))
+
+
+def level(wave: np.ndarray) -> float:
+    return float(10 * np.log10(np.square(wave).mean() + 1e-12))
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+@pytest.mark.parametrize("end", [3.3, 5.15, 9.2])
+def test_what_ends_in_a_word_fades_into_silence(end: float, rate: int) -> None:
+    waveform = load(written(speech(14)[: int(end * 16_000)]), rate).waveform
+    assert level(waveform[-int(0.15 * rate) :]) < -60
+    before = waveform[-int(0.35 * rate) : -int(0.22 * rate)]
+    assert level(before) > -45, "the word itself is kept"
+    assert np.abs(np.diff(waveform[-int(0.3 * rate) :])).max() < 0.2
+
+
+def test_speech_without_a_pause_is_cut_where_least_sounds_and_fades() -> None:
+    wave = without_pauses(35)
+    loaded = load(written(wave), 16_000)
+    assert 22 <= len(loaded.waveform) / 16_000 <= 30
+    assert level(loaded.waveform[-2400:]) < -60
+    end = len(loaded.waveform) - 3200
+    there, usual = level(loaded.waveform[end - 800 : end]), level(loaded.waveform)
+    assert there < usual - 6, "at a word's end or a consonant, not in a vowel"
+
+
+@pytest.mark.parametrize("limit", [8.0, 15.36, 30.0])
+def test_a_limit_is_kept_whatever_it_is(limit: float) -> None:
+    for wave in (speech(60), without_pauses(45)):
+        loaded = load(written(wave), 16_000, AudioLimits(max_seconds=limit))
+        assert limit - 8 <= len(loaded.waveform) / 16_000 <= limit
+        assert loaded.heard.cuts[-1].end == pytest.approx(len(loaded.waveform) / 16_000 - 0.2, abs=0.01)

@@ -30,6 +30,5 @@ EXPOSE 8000 8265
 # The first start on a GPU compiles for a minute or two; whatever answers sooner ends the period.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=600s \
     CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8000/health', timeout=9)"]
-# `serve run` ends in order on Ctrl-C's signal only.
-STOPSIGNAL SIGINT
-CMD ["serve", "run", "serve_config.yaml"]
+# A container's own network is its border: whoever publishes the port decides who reaches it.
+CMD ["python", "-m", "deployments", "serve_config.yaml", "--host", "0.0.0.0"]

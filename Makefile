@@ -1,4 +1,4 @@
-# make serve   install what is missing, then serve on http://localhost:8000 (PORT=, CHECKPOINT=, DEVICE=, VOICES=)
+# make serve   install what is missing, then serve on http://localhost:8000 (PORT=, HOST=, CHECKPOINT=, DEVICE=, VOICES=)
 # make test    the whole suite (ARGS="tests/models -k audio" for a part)
 # make bench   upstream against ours, same weights, same run
 # make lint    ruff, mypy, clang-format
@@ -10,7 +10,6 @@ RUN := $(VENV)/bin/python
 PYTHONS = $(or $(PYTHON),python3.11 python3.12 python3 python)
 FOUND = $(shell for python in $(PYTHONS); do \
 	$$python -c 'import sys, ensurepip; assert (3, 11) <= sys.version_info < (3, 13)' 2>/dev/null && echo $$python && break; done)
-PORT ?= $(shell sed -n 's/^ *port: *\([0-9]*\).*/\1/p' serve_config.yaml 2> /dev/null)
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-deps --use-pep517
 export RAY_USAGE_STATS_ENABLED := 0
 
@@ -23,13 +22,7 @@ PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr 
 .DELETE_ON_ERROR:
 
 serve: install
-	@$(RUN) -c "import socket; socket.create_server(('', $(PORT)))" 2> /dev/null || { \
-	echo "Port $(PORT) is taken (or none): choose another, for example make serve PORT=8001" >&2; exit 1; }
-	@sed 's/^\( *port:\) *[0-9]*/\1 $(PORT)/' serve_config.yaml > $(VENV)/serve_config.yaml
-	@echo "Starting on http://localhost:$(PORT): about half a minute, the first time on an NVIDIA GPU a minute or two. Ctrl-C stops it."
-	@(while sleep 1 && kill -0 $$$$; do curl -fso /dev/null http://localhost:$(PORT)/health && echo "Shoal is ready. Try: \
-	curl http://localhost:$(PORT)/v1/tts -H 'content-type: application/json' -d '{\"text\": \"Hello.\"}' -o hello.wav" && break; \
-	done 2> /dev/null) & ulimit -Sn $$(ulimit -Hn) 2> /dev/null; exec $(VENV)/bin/serve run --address "$${RAY_ADDRESS:-local}" $(VENV)/serve_config.yaml
+	@exec $(RUN) -m deployments serve_config.yaml
 
 install: project native
 

@@ -32,7 +32,11 @@ def cluster(address: str) -> Iterator[Path]:
     ray.init(address=address, namespace=SERVE_NAMESPACE, log_to_driver=False, configure_logging=False)
     node: Any = ray._private.worker._global_node  # which Ray's annotations call None
     folder = Path(node.get_logs_dir_path())
-    with (folder / "shoal.log").open("a", buffering=1) as file, contextlib.redirect_stderr(file):
+    with (
+        (folder / "shoal.log").open("a", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
         handler = logging.StreamHandler(file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         for name in LOGGERS:

@@ -23,7 +23,7 @@ def serve(path: Path, port: str | None, host: str | None) -> int:
     """Serve the file until a signal comes; returns the exit status: 1 where the start failed, after one sentence for
     each fault."""
     stopping = threading.Event()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
     _listen(stopping)
     try:
         return _serve(path, port, host, console, stopping)

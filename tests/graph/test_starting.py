@@ -53,7 +53,7 @@ def started(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             return 0
 
     try:
-        eventually(status, lambda found: found == 200, within=120)
+        eventually(status, lambda found: found == 200, within=300)
         yield process, address
     finally:
         process.kill()

@@ -82,7 +82,7 @@ class Settings(_Strict):
     autoscaling: AutoscalingSettings = AutoscalingSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     ingress_replicas: Annotated[int, Field(ge=1)] = 1
-    origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^/]+)$")]] = []
+    origins: list[Annotated[str, Field(pattern=r"^(\*|null|[a-z][a-z0-9+.-]*://[^/\s]+)$")]] = []
     api_keys: tuple[SecretStr, ...] = ()
 
     @model_validator(mode="after")

@@ -19,10 +19,6 @@ from tests.paths import ROOT
 MODULES = 14  # modules of a folder
 CROWDED = {"checkpoints/recipe", "tests/bench"}  # not yet: the list only shrinks
 LINES, USUAL_LINES = 300, 250  # lines of a file, and of 19 in 20
-LONG = {
-    "tests/deployments/ingress/test_gate.py",
-    "tests/deployments/ingress/test_sockets.py",
-}  # not yet: the list only shrinks
 
 HTTP = {"starlette", "fastapi", "uvicorn", "httpx", "requests", "aiohttp", "http"}
 
@@ -147,7 +143,7 @@ def test_a_folder_can_be_read_at_a_glance() -> None:
 def test_a_file_reads_in_one_sitting() -> None:
     lengths = {str(path.relative_to(ROOT)): _lines(path) for path in sources.modules().values()}
     long = {path: lines for path, lines in lengths.items() if lines > LINES}
-    assert long.keys() <= LONG, long
+    assert long == {}
     usual = sum(lines <= USUAL_LINES for lines in lengths.values())
     assert usual >= 0.95 * len(lengths), f"only {usual} of {len(lengths)} files have at most {USUAL_LINES} lines"
 

@@ -246,7 +246,10 @@ def test_keys_that_are_none_do_not_open_the_server() -> None:
         read({}, {"SHOAL_API_KEYS": " ,"})
 
 
-@pytest.mark.parametrize("origin", ["https://shoal.example/", "shoal.example", "https://shoal.example/page"])
+@pytest.mark.parametrize(
+    "origin",
+    ["https://shoal.example/", "shoal.example", "https://shoal.example/page", "https://a b", "://x", "HTTP", ""],
+)
 def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(SettingsError, match=r"origins\.0: "):
         read({"origins": [origin]}, {})

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.ingress.entrance import Entrance
 from deployments.ingress.gate import Gate
+from deployments.ingress.inflating import Inflating
 from deployments.ingress.keys import Keys
 from deployments.ingress.origins import Origins
 from deployments.protocols import fish, kserve, openai
@@ -46,6 +47,7 @@ def create_app(
             Middleware(Gate, limit, send_request_id),
             Middleware(pages.middleware),
             Middleware(Entrance, protocols, Keys(api_keys), pages, limit),
+            Middleware(Inflating, limit),
         ],
         exception_handlers={HTTPException: _unanswered},
     )

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from deployments.errors import CLIENT_CLOSED, MESSAGE_TOO_BIG
 from deployments.ingress.keys import chosen_subprotocol
-from deployments.protocols.fields import body_too_large
+from deployments.protocols.bodies import body_too_large
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 NO_CODE = 1005  # of RFC 6455: the socket was closed without one

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,8 +14,9 @@ from deployments.errors import close_code
 from deployments.ingress.keys import Keys
 from deployments.ingress.origins import Origins
 from deployments.protocols.base import Protocol, local_path, protocol_of
+from deployments.protocols.bodies import body_too_large
 from deployments.protocols.errors import answer, farewell, status_of
-from deployments.protocols.fields import body_too_large
+from deployments.protocols.fields import ignored_header
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Entrance:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        response = _Response(send)
+        response = _Response(scope, send)
         try:
             self._admit(scope)
             await self._app(scope, receive, response.send)
@@ -84,12 +86,15 @@ class Entrance:
 class _Response:
     """What was sent so far. `open`: a WebSocket was accepted, and not closed from this side."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._state: dict[str, Any] = scope["state"]
         self._send = send
         self.started = self.open = False
 
     async def send(self, message: Message) -> None:
         kind = message["type"]
+        if kind == "http.response.start" and (ignored := self._state.get("ignored")):
+            MutableHeaders(scope=message)["X-Ignored"] = ignored_header(ignored)
         self.started |= kind in ("http.response.start", f"{DENIAL}.start", "websocket.accept", "websocket.close")
         self.open = (self.open or kind == "websocket.accept") and kind != "websocket.close"
         await self._send(message)

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Scope
 
 LOCAL_PAGES = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+
+PRIVATE_NETWORK = "Access-Control-Allow-Private-Network"
 
 
 class Origins:
@@ -19,17 +22,19 @@ class Origins:
     without keys, behind its owner's back, ends here."""
 
     def __init__(self, named: Sequence[str]) -> None:
+        """As browsers send them: https://example.org, chrome-extension://<id>, app://<name>, null of a local file."""
         self._named = list(named)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """`app` behind CORS, by which a browser learns whether a page may read an HTTP response."""
-        return CORSMiddleware(
+        return _Cors(
             app,
             allow_origins=self._named,
             allow_origin_regex=LOCAL_PAGES,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=["*"],
+            allow_private_network=True,
         )
 
     def check_socket(self, scope: Scope) -> None:
@@ -43,6 +48,16 @@ class Origins:
 
     def _allows(self, origin: str) -> bool:
         return "*" in self._named or origin in self._named or re.fullmatch(LOCAL_PAGES, origin) is not None
+
+
+class _Cors(CORSMiddleware):
+    """A page on the internet reaches a server at home only where the server says so, to that page."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        response = super().preflight_response(request_headers)
+        if response.status_code != 200 and PRIVATE_NETWORK in response.headers:
+            del response.headers[PRIVATE_NETWORK]
+        return response
 
 
 def _host(address: str) -> str:

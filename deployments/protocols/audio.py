@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -16,9 +15,10 @@ from starlette.types import Receive, Scope, Send
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.containers import ContainerEncoder, encoder
 from deployments.synthesis.pipeline import Speech
-from models.types import SynthesisRequest, VoiceNotFound
+from models.types import SynthesisRequest
 
-VOICE_NOTE = "No voice of this name is registered; the model chose one."
+# A proxy that collects a stream, or a cache that keeps it, would undo it: nginx collects unless it is told.
+STREAMED = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class SpeechStream(StreamingResponse):
@@ -27,23 +27,25 @@ class SpeechStream(StreamingResponse):
     def __init__(
         self, body: AsyncGenerator[bytes, None], speech: Speech, headers: dict[str, str], media_type: str
     ) -> None:
-        super().__init__(body, headers=headers, media_type=media_type)
-        self._speech = speech
+        super().__init__(body, headers=headers | STREAMED, media_type=media_type)
+        self._body, self._speech = body, speech
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         try:
             await self.stream_response(send)
         finally:
-            await self.body_iterator.aclose()
+            await self._body.aclose()
             await self._speech.aclose()
 
 
-async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: float = 0.0) -> Response:
-    """Raises what Pipeline.open and containers.encoder raise: nothing is sent before the first audio exists."""
-    speech, container = await start(request, synthesis)
-    headers = {"Content-Disposition": f"attachment; filename=audio.{synthesis.format}", **speech.headers}
-    if synthesis.format == "pcm":
-        headers["X-Sample-Rate"] = str(synthesis.sample_rate or speech.sample_rate)
+async def respond(
+    request: Request, synthesis: SynthesisRequest, *, volume_db: float = 0.0, note: str | None = None
+) -> Response:
+    """The audio; `note` is about its voice. Raises what Pipeline.open and containers.encoder raise: nothing is sent
+    before the first audio exists."""
+    speech, container, headers = await start(request, synthesis, note)
+    headers["Content-Disposition"] = f"attachment; filename=audio.{synthesis.format}"
     if synthesis.streaming:
         body = encoded(speech, container, volume_db, pipeline_of(request).limits.lead_seconds)
         return SpeechStream(body, speech, headers, container.media_type)
@@ -51,22 +53,11 @@ async def respond(request: Request, synthesis: SynthesisRequest, *, volume_db: f
     return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
 
 
-async def without_stock_voice(
-    request: Request, synthesis: SynthesisRequest, stock: Collection[str]
-) -> tuple[SynthesisRequest, dict[str, str]]:
-    """The request, without a voice that its client names when nobody chose one and that is not registered; the headers
-    that say so."""
-    if synthesis.voice not in stock:
-        return synthesis, {}
-    try:
-        await asyncio.to_thread(pipeline_of(request).voices.get, synthesis.voice)
-    except VoiceNotFound:
-        return replace(synthesis, voice=None), {"X-Voice-Note": VOICE_NOTE}
-    return synthesis, {}
-
-
-async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, ContainerEncoder]:
-    """The speech with its first block made, and the encoder for it; the format is checked before any work."""
+async def start(
+    request: Request, synthesis: SynthesisRequest, note: str | None
+) -> tuple[Speech, ContainerEncoder, dict[str, str]]:
+    """The speech with its first block made, the encoder for it, and the response's headers; the format is checked
+    before any work."""
     pipeline = pipeline_of(request)
     container = encoder(
         synthesis.format,
@@ -76,7 +67,9 @@ async def start(request: Request, synthesis: SynthesisRequest) -> tuple[Speech, 
         out_sample_rate=synthesis.sample_rate,
         speed=synthesis.speed,
     )
-    return await pipeline.open(synthesis), container
+    speech = await pipeline.open(synthesis)
+    headers = {**speech.headers, "X-Sample-Rate": str(container.sample_rate)}
+    return speech, container, headers | ({"X-Voice-Note": note} if note else {})
 
 
 async def encoded(

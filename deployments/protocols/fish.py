@@ -3,144 +3,144 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Annotated
 
 from pydantic import Field
-from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deployments.protocols import fields
-from deployments.protocols.audio import respond, without_stock_voice
+from deployments.protocols.audio import respond
 from deployments.protocols.base import Protocol, pipeline_of, plain_body
-from models.types import Reference, SynthesisRequest
+from deployments.protocols.cloning import Cloning, registered_voice
+from models.types import SynthesisRequest
 
 # What LiveKit's plugin, now and before, sends as the voice when nobody chose one.
 STOCK_VOICES = frozenset(("933563129e564b19a115bedd57b7406a", "8ef4a238714b45718ce04243307c57a7"))
 
-
-class ReferenceAudio(fields.Fields):
-    audio: fields.Audio
-    text: str
+AUTOMATIC = -1000  # the SDK's word for a bit rate that the server chooses
+Speed = Annotated[fields.Float, Field(ge=0.5, le=2.0)]
+Volume = Annotated[fields.Float, Field(ge=-20.0, le=20.0)]  # dB
 
 
 class Prosody(fields.Fields):
-    speed: float = Field(1.0, ge=0.5, le=2.0)
-    volume: float = Field(0.0, ge=-20.0, le=20.0)
+    """How it is spoken."""
+
+    speed: Speed = 1.0
+    volume: Volume = 0.0
 
 
-class TTSRequest(fields.Generation):
-    """Upstream's ServeTTSRequest and the SDK's TTSRequest. As upstream, `reference_id` goes before `references`."""
+class TTSRequest(Cloning):
+    """Upstream's ServeTTSRequest and the SDK's TTSRequest. As upstream, `reference_id` goes before recordings. Forms
+    have the prosody's fields beside the others."""
 
     text: str
-    format: Literal["wav", "pcm", "mp3", "opus", "flac", "aac"]
-    references: list[ReferenceAudio] = Field(default_factory=list)
-    reference_id: str | None = None
-    streaming: bool
-    sample_rate: int | None = None
-    mp3_bitrate: int | None = None
-    opus_bitrate: int | None = None
-    prosody: Prosody = Prosody()
+    format: fields.Format
+    reference_id: fields.VoiceName = None
+    streaming: fields.Bool
+    sample_rate: fields.Int | None = None
+    mp3_bitrate: fields.Int | None = None
+    opus_bitrate: fields.Int | None = None
+    prosody: Annotated[Prosody, fields.Nested] = Prosody()
+    speed: Speed | None = None
+    volume: Volume | None = None
 
-    def synthesis(self) -> SynthesisRequest:
-        voice = self.reference_id or None
-        opus = self.opus_bitrate
-        if opus and opus >= 1000:  # the cloud's documents have it in bits a second, the SDKs in kbit/s
-            opus //= 1000
-        bitrate = {"mp3": self.mp3_bitrate, "opus": opus}.get(self.format)
+    @property
+    def volume_db(self) -> float:
+        """What is added to the loudness."""
+        return self.prosody.volume if self.volume is None else self.volume
+
+    def synthesis(self, voice: str | None) -> SynthesisRequest:
+        """`voice` is the registered one that `reference_id` means. Raises InvalidRequest."""
+        recordings = self.recordings()
         return SynthesisRequest(
             text=self.text,
-            references=() if voice else tuple(Reference(each.audio, each.text) for each in self.references),
+            references=() if voice else recordings,
             voice=voice,
             sampling=self.sampling(),
             format=self.format,
             streaming=self.streaming,
             chunk_length=self.chunk_length,
             normalize=self.normalize,
-            speed=self.prosody.speed,
+            speed=self.prosody.speed if self.speed is None else self.speed,
             sample_rate=self.sample_rate,
-            bitrate_kbps=None if bitrate == -1000 else bitrate,  # the SDK's word for "automatic"
+            bitrate_kbps=self._bitrate(),
             on_long_text=self.on_long_text,
             device=self.device,
         )
+
+    def _bitrate(self) -> int | None:
+        opus = self.opus_bitrate
+        if opus and opus >= 1000:  # the cloud's documents have it in bits a second, the SDKs in kbit/s
+            opus //= 1000
+        bitrate = {"mp3": self.mp3_bitrate, "opus": opus}.get(self.format)
+        return None if bitrate == AUTOMATIC else bitrate
 
 
 async def tts(request: Request) -> Response:
     """POST /v1/tts. Fish's cloud always streams, and MP3 unless asked otherwise: its clients (which name a `model` in a
     header) get that. Upstream's own server gives a whole WAV."""
-    values, form = await fields.read(request)
     cloud = "model" in request.headers
-    for name, usual in (("format", "mp3" if cloud else "wav"), ("streaming", cloud)):
-        if values.get(name) is None:
-            values[name] = usual
-    if form is not None:
-        values["references"] = await _form_references(form)
-        values["prosody"] = {key: values[key] for key in ("speed", "volume") if key in values}
-    asked = fields.check(TTSRequest, values, strict=form is None)
-    synthesis, notes = await without_stock_voice(request, asked.synthesis(), STOCK_VOICES)
-    response = await respond(request, synthesis, volume_db=asked.prosody.volume)
-    response.headers.update(notes)
-    return response
-
-
-async def _form_references(form: FormData) -> list[dict[str, object]]:
-    audios, texts = await fields.upload(form, "reference_audio"), form.getlist("reference_text")
-    if len(audios) != len(texts):
-        raise fields.InvalidField(
-            f"Each reference_audio needs the words spoken in it as reference_text: got {len(audios)} and {len(texts)}.",
-            "reference_text",
-        )
-    return [{"audio": audio, "text": text} for audio, text in zip(audios, texts, strict=True)]
+    usual = {"format": "mp3" if cloud else "wav", "streaming": cloud}
+    asked = await fields.parse(request, TTSRequest, usual)
+    voice, note = await registered_voice(request, asked.reference_id, STOCK_VOICES)
+    return await respond(request, asked.synthesis(voice), volume_db=asked.volume_db, note=note)
 
 
 class AddReference(fields.Fields):
-    id: str
+    """A voice to register."""
+
+    id: fields.NewVoiceName
     audio: fields.Audio
     text: str
 
 
 class NamedReference(fields.Fields):
-    reference_id: str
+    """A registered voice."""
+
+    reference_id: fields.NewVoiceName
 
 
 class RenamedReference(fields.Fields):
-    old_reference_id: str
-    new_reference_id: str
+    """A registered voice, and what it is to be called."""
+
+    old_reference_id: fields.NewVoiceName
+    new_reference_id: fields.NewVoiceName
 
 
 async def add_reference(request: Request) -> Response:
-    values, form = await fields.read(request)
-    if form is not None and (audios := await fields.upload(form, "audio")):
-        values["audio"] = audios[0]
-    asked = fields.check(AddReference, values)
+    """POST /v1/references/add."""
+    asked = await fields.parse(request, AddReference)
     notes = await pipeline_of(request).add_voice(asked.id, asked.audio, asked.text)
     message = " ".join((f"Voice {asked.id!r} is registered.", *notes))
     return JSONResponse({"success": True, "message": message, "reference_id": asked.id})
 
 
 async def list_references(request: Request) -> Response:
+    """GET /v1/references/list."""
     ids = [voice.id for voice in await asyncio.to_thread(pipeline_of(request).voices.list)]
     return JSONResponse({"success": True, "reference_ids": ids, "message": f"{len(ids)} registered voices."})
 
 
 async def get_reference(request: Request) -> Response:
+    """GET /v1/references/{id}."""
     voice = await asyncio.to_thread(pipeline_of(request).voices.get, request.path_params["id"])
     return JSONResponse({"success": True, "reference_id": voice.id, "text": voice.text})
 
 
 async def delete_reference(request: Request) -> Response:
+    """DELETE /v1/references/{id}, or /v1/references/delete with the id in the body."""
     voice_id = request.path_params.get("id")
     if voice_id is None:
-        values, _ = await fields.read(request)
-        voice_id = fields.check(NamedReference, values).reference_id
+        voice_id = (await fields.parse(request, NamedReference)).reference_id
     await asyncio.to_thread(pipeline_of(request).voices.delete, voice_id)
     return JSONResponse({"success": True, "message": f"Voice {voice_id!r} is deleted.", "reference_id": voice_id})
 
 
 async def rename_reference(request: Request) -> Response:
-    values, _ = await fields.read(request)
-    asked = fields.check(RenamedReference, values)
+    """POST /v1/references/update."""
+    asked = await fields.parse(request, RenamedReference)
     old, new = asked.old_reference_id, asked.new_reference_id
     await asyncio.to_thread(pipeline_of(request).voices.rename, old, new)
     message = f"Voice {old!r} is now {new!r}."
@@ -148,6 +148,7 @@ async def rename_reference(request: Request) -> Response:
 
 
 async def health(request: Request) -> Response:
+    """/v1/health: the server answers."""
     return JSONResponse({"status": "ok"})
 
 

@@ -5,10 +5,8 @@ https://github.com/kserve/open-inference-protocol and Triton's extension_binary_
 
 from __future__ import annotations
 
-import asyncio
 import math
 import struct
-import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -16,7 +14,6 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import from_json, to_json
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -59,11 +56,14 @@ class InferRequest(fields.Fields):
         return any(each.parameters.get("binary_data", always) for each in self.outputs) if self.outputs else always
 
 
+PARAMETERS = ("binary_data_output", "binary_data_size", "binary_data")
+
+
 class SpeechInputs(fields.Generation):
     """The ensemble's inputs by their names in small letters; an empty one is absent."""
 
     text: str
-    voice: str | None = None
+    voice: fields.VoiceName = None
     reference_audio: fields.Audio | None = None
     reference_text: str | None = None
 
@@ -76,16 +76,14 @@ class SpeechInputs(fields.Generation):
     def synthesis(self) -> SynthesisRequest:
         audio, text = self.reference_audio, self.reference_text
         references = (Reference(audio, text),) if audio and text else ()
-        return SynthesisRequest(self.text, references, self.voice or None, self.sampling(), format="pcm")
+        return SynthesisRequest(self.text, references, self.voice, self.sampling(), format="pcm")
 
 
 async def speech(request: Request, model: ModelConfig) -> Response:
     """Raises InvalidRequest, and what Pipeline.open raises."""
     pipeline = pipeline_of(request)
-    body = await request.body()
-    if encoding := request.headers.get("content-encoding"):
-        body = await asyncio.to_thread(_inflated, body, encoding, pipeline.limits.body_bytes)
-    asked, raw = _split(body, request.headers.get(HEADER_LENGTH))
+    asked, raw = _split(await request.body(), request.headers.get(HEADER_LENGTH))
+    fields.tell_ignored(request, _ignored(asked))
     for output in asked.outputs:
         _named(model.outputs, output.name)
     synthesis = fields.check(SpeechInputs, _values(asked, raw, model)).synthesis()
@@ -99,19 +97,9 @@ async def speech(request: Request, model: ModelConfig) -> Response:
     return SpeechStream(_in_json(answer, spoken), spoken, spoken.headers, "application/json")
 
 
-def _inflated(body: bytes, encoding: str, limit: int) -> bytes:
-    """The body of a client that compresses: gzip, or deflate in zlib's format."""
-    if encoding.lower() == "identity":
-        return body
-    if encoding.lower() not in ("gzip", "x-gzip", "deflate"):
-        raise HTTPException(415, f"Content-Encoding {encoding!r} is not known here; send gzip, deflate or none.")
-    try:
-        plain = zlib.decompressobj(wbits=47).decompress(body, limit + 1)  # 47: whichever of the two it is
-    except zlib.error as error:
-        raise InvalidRequest(f"The body is not {encoding}: {error}") from None
-    if len(plain) > limit:
-        raise fields.body_too_large(limit)
-    return plain
+def _ignored(asked: InferRequest) -> list[str]:
+    """What a request has that changes nothing here, as `parameters.priority`."""
+    return [*fields.ignored(asked), *(f"parameters.{name}" for name in asked.parameters if name not in PARAMETERS)]
 
 
 def _split(body: bytes, header_length: str | None) -> tuple[InferRequest, bytes]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,8 +17,9 @@ from starlette.routing import Route
 
 from deployments.errors import CLIENT_CLOSED
 from deployments.protocols import fields
-from deployments.protocols.audio import SpeechStream, encoded, respond, start, without_stock_voice
+from deployments.protocols.audio import SpeechStream, encoded, respond, start
 from deployments.protocols.base import Protocol, pipeline_of
+from deployments.protocols.cloning import UNCHOSEN, Cloning, registered_voice
 from deployments.synthesis.pipeline import Speech
 from models.types import SynthesisRequest
 
@@ -28,51 +29,57 @@ STOCK_VOICES = frozenset(
 )
 
 
-def _voice_id(value: Any) -> Any:
-    return value.get("id") if isinstance(value, dict) else value
+class SpeechRequest(Cloning):
+    """OpenAI's fields, and Shoal's own and other servers' through the SDK's `extra_body`."""
 
-
-class SpeechRequest(fields.Generation):
-    """OpenAI's fields, and Shoal's own through the SDK's `extra_body`. `model` and `instructions` change nothing."""
-
+    model: str | None = None
     input: str
-    voice: Annotated[str, BeforeValidator(_voice_id)] | None = None
-    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
-    speed: float = Field(1.0, ge=0.25, le=4.0)
+    voice: fields.VoiceName = None
+    response_format: fields.Format = "mp3"
+    speed: Annotated[fields.Float, Field(ge=0.25, le=4.0)] = 1.0
+    stream: fields.Bool = True
     stream_format: Literal["audio", "sse"] = "audio"
+    sample_rate: fields.Int | None = None
 
-    def synthesis(self) -> SynthesisRequest:
+    def synthesis(self, voice: str | None) -> SynthesisRequest:
+        """`voice` is the registered one that the request means. Raises InvalidRequest."""
         return SynthesisRequest(
             text=self.input,
-            voice=self.voice or None,
+            references=self.recordings(),
+            voice=voice,
             sampling=self.sampling(),
             format=self.response_format,
-            streaming=True,
+            streaming=self.stream or self.stream_format == "sse",
             chunk_length=self.chunk_length,
             normalize=self.normalize,
             speed=self.speed,
-            sample_rate=PCM_RATE if self.response_format == "pcm" else None,
+            sample_rate=self.sample_rate or (PCM_RATE if self.response_format == "pcm" else None),
             on_long_text=self.on_long_text,
             device=self.device,
         )
 
 
 async def speech(request: Request) -> Response:
-    """POST /v1/audio/speech. A client's default voice ("alloy") must not fail only because nobody registered one."""
-    values, _ = await fields.read(request)
-    asked = fields.check(SpeechRequest, values)
-    synthesis, notes = await without_stock_voice(request, asked.synthesis(), STOCK_VOICES)
-    response = await (_events if asked.stream_format == "sse" else respond)(request, synthesis)
-    response.headers.update(notes)
-    return response
+    """POST /v1/audio/speech. A client's default voice ("alloy") must not fail only because it is not registered, and
+    gives way to a recording that is sent along."""
+    asked = await fields.parse(request, SpeechRequest)
+    if asked.model not in (None, _model(request)["id"]):
+        fields.tell_ignored(request, ["model"])
+    voice, note = await registered_voice(request, asked.voice, STOCK_VOICES)
+    if asked.recordings() and asked.voice and asked.voice.lower() in {*STOCK_VOICES, UNCHOSEN}:
+        voice, note = None, None
+    synthesis = asked.synthesis(voice)
+    if asked.stream_format == "sse":
+        return await _events(request, synthesis, note)
+    return await respond(request, synthesis, note=note)
 
 
-async def _events(request: Request, synthesis: SynthesisRequest) -> Response:
-    speech, container = await start(request, synthesis)
+async def _events(request: Request, synthesis: SynthesisRequest, note: str | None) -> Response:
+    speech, container, headers = await start(request, synthesis, note)
     pipeline = pipeline_of(request)
     parts = encoded(speech, container, lead=pipeline.limits.lead_seconds)
     body = _event_lines(speech, parts, len(synthesis.text), pipeline.stages.frame_rate)
-    return SpeechStream(body, speech, speech.headers, "text/event-stream")
+    return SpeechStream(body, speech, headers, "text/event-stream")
 
 
 async def _event_lines(
@@ -96,10 +103,18 @@ def _model(request: Request) -> dict[str, Any]:
 
 
 async def models(request: Request) -> Response:
+    """GET /v1/models: the checkpoint."""
     return JSONResponse({"object": "list", "data": [_model(request)]})
 
 
+async def audio_models(request: Request) -> Response:
+    """GET /v1/audio/models, which Open WebUI and others ask: the same list, under their name for it too."""
+    listed = [_model(request)]
+    return JSONResponse({"object": "list", "data": listed, "models": listed})
+
+
 async def model(request: Request) -> Response:
+    """GET /v1/models/{id}."""
     known = _model(request)
     if request.path_params["id"] != known["id"]:
         raise HTTPException(404, f"There is no such model here; it serves {known['id']!r}.")
@@ -107,6 +122,7 @@ async def model(request: Request) -> Response:
 
 
 async def voices(request: Request) -> Response:
+    """GET /v1/audio/voices: those that are registered."""
     registered = await asyncio.to_thread(pipeline_of(request).voices.list)
     return JSONResponse({"voices": [{"id": voice.id, "name": voice.id} for voice in registered]})
 
@@ -127,6 +143,7 @@ PROTOCOL = Protocol(
     routes=[
         Route("/v1/audio/speech", speech, methods=["POST"]),
         Route("/v1/audio/voices", voices),
+        Route("/v1/audio/models", audio_models),
         Route("/v1/models", models),
         Route("/v1/models/{id:path}", model),
     ],

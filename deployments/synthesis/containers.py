@@ -41,6 +41,8 @@ _FORMATS = {
     "opus": Format("audio/ogg", "ogg", "libopus", (8000, 12000, 16000, 24000, 48000), range(6, 257), 64),
     "flac": Format("audio/flac", "flac", "flac"),
     "aac": Format("audio/aac", "adts", "aac", (*MPEG_RATES, 64000, 88200, 96000), range(16, 257), 96),
+    "ulaw": Format("audio/basic", "mulaw", "pcm_mulaw", (8000,)),  # G.711, of telephones
+    "alaw": Format("audio/x-alaw-basic", "alaw", "pcm_alaw", (8000,)),
 }
 FORMATS = {name: spec.media_type for name, spec in _FORMATS.items()}
 ANY_RATE = range(8000, 192_001)
@@ -52,10 +54,11 @@ UNKNOWN_SIZE = 0xFFFFFFFF
 class ContainerEncoder(Protocol):
     """`feed` takes float32 mono in [-1, 1] (samples,) and returns the bytes that are ready, often none; `finish`
     returns the rest. With `streaming=False` everything comes from `finish`, with exact lengths in the header.
-    `speed`: seconds fed for a second that is heard."""
+    `speed`: seconds fed for a second that is heard. `sample_rate`: that of the bytes, in Hz."""
 
     media_type: str
     speed: float
+    sample_rate: int
 
     def feed(self, pcm: np.ndarray) -> bytes: ...
 
@@ -84,7 +87,7 @@ def encoder(
     writer = _RawWriter(format == "wav", rate, streaming)
     if spec.codec:
         writer = _LibavWriter(spec, rate, bitrate, streaming)
-    return _Encoder(spec.media_type, speed, writer, _filters(sample_rate, rate, speed))
+    return _Encoder(spec.media_type, speed, rate, writer, _filters(sample_rate, rate, speed))
 
 
 def _out_rate(name: str, spec: Format, model_rate: int, asked: int | None) -> int:
@@ -122,10 +125,9 @@ class _Encoder:
     """int16 -> (tempo, resampling) -> writer."""
 
     def __init__(
-        self, media_type: str, speed: float, writer: _RawWriter | _LibavWriter, filters: _Filters | None
+        self, media_type: str, speed: float, rate: int, writer: _RawWriter | _LibavWriter, filters: _Filters | None
     ) -> None:
-        self.media_type = media_type
-        self.speed = speed
+        self.media_type, self.speed, self.sample_rate = media_type, speed, rate
         self._writer = writer
         self._filters = filters
 

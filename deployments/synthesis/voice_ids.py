@@ -9,6 +9,7 @@ from models.types import InvalidRequest
 MOST_CHARACTERS = 255
 NO_NAMES = (".", "..")  # which every path has
 SEPARATORS = ("/", "\\")
+JOINERS = "\u200c\u200d"  # invisible, and part of how names are written in Persian and in India's scripts
 
 
 def check_id(voice_id: str) -> str:
@@ -18,7 +19,7 @@ def check_id(voice_id: str) -> str:
     that is no path.
     """
     name = unicodedata.normalize("NFC", voice_id) if isinstance(voice_id, str) else ""
-    fits = 0 < len(name) <= MOST_CHARACTERS and name.isprintable() and name == name.strip()
+    fits = 0 < len(name) <= MOST_CHARACTERS and all(map(_printable, name)) and name == name.strip()
     if not fits or name in NO_NAMES or any(separator in name for separator in SEPARATORS):
         shown = repr(voice_id if not isinstance(voice_id, str) or len(voice_id) <= 60 else voice_id[:60] + "…")
         raise InvalidRequest(
@@ -26,3 +27,7 @@ def check_id(voice_id: str) -> str:
             "but no slashes."
         )
     return name
+
+
+def _printable(char: str) -> bool:
+    return char.isprintable() or char in JOINERS or unicodedata.category(char) == "Zs"  # the spaces of every script

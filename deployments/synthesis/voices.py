@@ -20,15 +20,18 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 
 import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 
 from deployments.synthesis.voice_ids import check_id
+from models.suggest import did_you_mean
 from models.types import InvalidRequest, NoSpace, Reference, SettingsError, VoiceExists, VoiceNotFound
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+NAMED, NAMED_CHARS = 20, 300  # of the voices that there are, in the error for one that is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +90,14 @@ class VoiceLibrary:
 
     def list(self) -> list[Voice]:
         """Every voice, by id."""
-        self._fs.invalidate_cache()
-        paths = self._fs.ls(f"{self._root}/manifests", detail=False)
-        voices = (self._read(path) for path in paths if path.endswith(".json"))
-        return sorted((voice for voice in voices if voice), key=lambda voice: voice.id)
+        return sorted(self._voices(), key=lambda voice: voice.id)
 
     def get(self, voice_id: str) -> Voice:
         """Raises InvalidRequest for a bad id, VoiceNotFound for an unknown one."""
-        voice = self._read(self._manifest(check_id(voice_id)))
+        voice_id = check_id(voice_id)
+        voice = self._read(self._manifest(voice_id))
         if voice is None:
-            raise VoiceNotFound(f"There is no voice {voice_id!r}; GET /v1/references/list names those there are.")
+            raise VoiceNotFound(f"There is no voice {voice_id!r}{self._those_there_are(voice_id)}.")
         return voice
 
     def reference(self, voice: Voice) -> Reference:
@@ -113,8 +114,7 @@ class VoiceLibrary:
 
     def rename(self, old: str, new: str) -> Voice:
         """The same voice under another id; nothing is copied or encoded again. Raises what `get` and `add` raise."""
-        voice = self.get(old)
-        new = check_id(new)
+        voice, new = self.get(old), check_id(new)
         if new == voice.id:
             return voice
         self._refuse_taken(new)
@@ -156,6 +156,20 @@ class VoiceLibrary:
             if words is not None and words != voice.text:
                 self._write(self._words_path(voice, codec_key), words.encode())
             self._write(self._codes_path(voice, codec_key), data.getvalue())
+
+    def _voices(self) -> Iterator[Voice]:
+        self._fs.invalidate_cache()
+        paths = self._fs.ls(f"{self._root}/manifests", detail=False)
+        voices = (self._read(path) for path in paths if path.endswith(".json"))
+        return (voice for voice in voices if voice)
+
+    def _those_there_are(self, wanted: str) -> str:
+        """For the error: the nearest name, or some of all."""
+        names = [voice.id for voice in islice(self._voices(), NAMED)]
+        if not names:
+            return "; none is registered yet"
+        told = did_you_mean(wanted, names)
+        return told if len(told) <= NAMED_CHARS else told[:NAMED_CHARS] + "…"
 
     def _manifest(self, voice_id: str) -> str:
         return f"{self._root}/manifests/{_digest(voice_id)}.json"

@@ -61,8 +61,7 @@ class Estimate(BaseModel):
 
 
 async def estimate(request: Request) -> Response:
-    values, _ = await fields.read(request)
-    asked = fields.check(EstimateRequest, values)
+    asked = await fields.parse(request, EstimateRequest)
     pipeline = request.app.state.pipeline
     engines = await request.app.state.info.engines()
     if not engines:

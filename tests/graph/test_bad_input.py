@@ -66,9 +66,11 @@ def test_control_tokens_are_only_words(http: httpx.Client, text: str):
     assert http.post("/v1/tts", json=SMALL | {"text": text}).status_code == 200
 
 
-def test_unknown_keys_are_ignored(http: httpx.Client):
+def test_unknown_keys_are_ignored_and_named(http: httpx.Client):
     extras = {"latency": "balanced", "min_chunk_length": 50, "use_memory_cache": "on", "colour": "blue"}
-    assert http.post("/v1/tts", json=SMALL | extras).status_code == 200
+    response = http.post("/v1/tts", json=SMALL | extras)
+    assert response.status_code == 200
+    assert response.headers["x-ignored"] == "latency, min_chunk_length, use_memory_cache, colour"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,9 @@ def test_unknown_keys_are_ignored(http: httpx.Client):
         ("streaming", 1),
         ("normalize", "no"),
         ("seed", True),
-        ("seed", "1"),
+        ("seed", "one"),
         ("seed", 1.5),
-        ("seed", -1),
+        ("seed", -2),
         ("seed", 2**63),
         ("seed", 10**30),
         ("max_new_tokens", -1),
@@ -104,11 +106,11 @@ def test_unknown_keys_are_ignored(http: httpx.Client):
         ("repetition_penalty", 2.1),
         ("chunk_length", 99),
         ("chunk_length", 1001),
-        ("chunk_length", "200"),
+        ("chunk_length", "99"),
         ("chunk_length", True),
         ("sample_rate", 1),
         ("sample_rate", 10**12),
-        ("sample_rate", "44100"),
+        ("sample_rate", "44.1k"),
         ("reference_id", 5),
         ("reference_id", ["a", "b"]),
         ("references", {"audio": "", "text": ""}),
@@ -238,7 +240,7 @@ def test_an_unknown_voice(http: httpx.Client):
 
 
 @pytest.mark.parametrize(
-    "voice", ["../secret", "a/../../b", "a\x00b", "x" * 300, ".", "a\nb", " a", "a\u202eb", "C:\\a"]
+    "voice", ["../secret", "a/../../b", "a\x00b", "x" * 300, ".", "..", "a\nb", "a\u202eb", "C:\\a"]
 )
 def test_ids_that_are_none(http: httpx.Client, voice: str):
     refused(http.post("/v1/tts", json=SMALL | {"reference_id": voice}), 400)

@@ -14,13 +14,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from deployments.ingress.asgi import create_app
 from deployments.protocols import audio
 from deployments.synthesis.containers import encoder
 from deployments.synthesis.segments import Limits
-from deployments.synthesis.voices import VoiceLibrary
 from models.types import Busy, NotReady
-from tests.deployments.fakes import INFO, FakeStages, make_app, make_pipeline, recording, serving
+from tests.deployments.fakes import FakeStages, make_app, recording, serving
 
 HELLO = {"text": "Hello there."}
 
@@ -236,33 +234,6 @@ def test_keys(stages: FakeStages, tmp_path: Path, caplog):
             assert client.get(path).status_code == 200
         assert client.get("/v2").status_code == 401
     assert "key-" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        ("http://localhost:3000", True),
-        ("https://127.0.0.1", True),
-        ("https://shoal.example", True),
-        ("https://evil.example", False),
-        ("http://localhost.evil.example", False),
-        ("null", False),
-    ],
-)
-def test_web_pages_of_this_machine_and_of_named_origins_may_ask(
-    stages: FakeStages, tmp_path: Path, origin: str, allowed: bool
-):
-    pipeline = make_pipeline(stages, VoiceLibrary(str(tmp_path)))
-    app = create_app(pipeline, INFO, ("secret",), ["https://shoal.example"])
-    asks = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
-    with TestClient(app) as client:
-        preflight = client.options("/v1/audio/speech", headers={"origin": origin, **asks})
-        assert preflight.is_success == allowed
-        for key, status in (("secret", 200), ("wrong", 401)):  # a page must be able to read the refusal too
-            headers = {"origin": origin, "authorization": f"Bearer {key}"}
-            answer = client.post("/v1/tts", json={"text": "Hi."}, headers=headers)
-            assert answer.status_code == status
-            assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
 
 
 def test_a_preflight_passes_the_gate_too(client: TestClient, caplog):

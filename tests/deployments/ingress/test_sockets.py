@@ -19,7 +19,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from deployments.ingress.asgi import PROTOCOLS, create_app
-from deployments.ingress.keys import given_key
 from deployments.protocols.base import Protocol
 from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
@@ -165,23 +164,6 @@ def test_without_a_key_it_is_refused_before_it_is_accepted(
     assert echo.ids == []
     until(lines)
     assert lines()[0].startswith("WEBSOCKET /echo 401 ")
-
-
-@pytest.mark.parametrize(
-    ("method", "query", "key"),
-    [
-        ("GET", "api_key=a", "a"),
-        ("HEAD", "api_key=a", "a"),
-        ("POST", "api_key=a", ""),
-        ("GET", "key=a", ""),
-        ("GET", "api_key=", ""),
-    ],
-)
-def test_a_query_holds_the_key_of_what_cannot_set_headers(method: str, query: str, key: str) -> None:
-    scope = {"type": "http", "method": method, "query_string": query.encode(), "headers": []}
-    assert given_key(scope) == key
-    headers = [(b"authorization", b"Bearer b")]
-    assert given_key(scope | {"headers": headers}) == "b", "a header goes before"
 
 
 @pytest.mark.parametrize(

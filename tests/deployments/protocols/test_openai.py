@@ -3,6 +3,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import wave
+from typing import Any
 
 import pytest
 import soundfile
@@ -10,6 +12,7 @@ from starlette.testclient import TestClient
 
 from deployments.monitoring.stats import RequestStats
 from tests.deployments.fakes import FakeStages, recording
+from tests.deployments.protocols.asking import FISH, OPENAI, WORDS, ask, spoken
 
 HELLO = {"model": "tts-1", "input": "Hello there.", "voice": "alloy", "seed": 1}
 
@@ -94,3 +97,59 @@ def test_models(client: TestClient):
     missing = client.get("/v1/models/gpt-4")
     assert missing.status_code == 404
     assert model["id"] in missing.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [False, "false"])
+def test_a_wav_that_is_not_streamed_has_its_true_size(client: TestClient, stream: Any) -> None:
+    whole = spoken(client, OPENAI, response_format="wav", stream=stream)
+    assert whole.headers["content-length"] == str(len(whole.content))
+    with wave.open(io.BytesIO(whole.content)) as file:
+        assert file.getnframes() == len(WORDS) * 2048
+    streamed = spoken(client, OPENAI, response_format="wav", stream=True)
+    assert "content-length" not in streamed.headers and streamed.content[40:44] == b"\xff" * 4
+
+
+@pytest.mark.parametrize(
+    ("body", "rate", "width", "kind"),
+    [
+        ({"response_format": "pcm"}, 24_000, 2, "audio/pcm"),
+        ({"response_format": "pcm", "sample_rate": 8000}, 8000, 2, "audio/pcm"),
+        ({"response_format": "pcm", "sample_rate": "16000"}, 16_000, 2, "audio/pcm"),
+        ({"response_format": "ulaw"}, 8000, 1, "audio/basic"),
+        ({"response_format": "ULAW", "sample_rate": 8000}, 8000, 1, "audio/basic"),
+        ({"response_format": "alaw"}, 8000, 1, "audio/x-alaw-basic"),
+    ],
+)
+def test_telephones_get_their_rate(client: TestClient, body: Any, rate: int, width: int, kind: str) -> None:
+    response = spoken(client, OPENAI, **body)
+    assert response.headers["content-type"] == kind and response.headers["x-sample-rate"] == str(rate)
+    assert len(response.content) / width == pytest.approx(len(WORDS) * 2048 * rate / 44100, abs=100)
+
+
+def test_a_sample_rate_is_honoured_in_containers_or_refused(client: TestClient) -> None:
+    wav = spoken(client, OPENAI, response_format="wav", sample_rate=22050).content
+    assert soundfile.info(io.BytesIO(wav)).samplerate == 22050
+    for format, rate in (("ulaw", 16_000), ("opus", 44_100), ("mp3", 7)):
+        response = ask(client, OPENAI, response_format=format, sample_rate=rate)
+        assert response.status_code == 400 and "choose from" in response.json()["error"]["message"]
+
+
+def test_the_lists_that_other_clients_ask_for(client: TestClient) -> None:
+    listed = client.get("/v1/audio/models").json()
+    assert listed["data"] == listed["models"] == client.get("/v1/models").json()["data"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "streams"),
+    [
+        (FISH, {"streaming": True}, True),
+        (FISH, {}, False),
+        (OPENAI, {}, True),
+        (OPENAI, {"stream_format": "sse"}, True),
+        (OPENAI, {"stream": False}, False),
+    ],
+)
+def test_a_stream_asks_proxies_to_pass_it_on(client: TestClient, path: str, body: Any, streams: bool) -> None:
+    headers = spoken(client, path, **body).headers
+    assert headers.get("x-accel-buffering") == ("no" if streams else None)
+    assert headers.get("cache-control") == ("no-cache" if streams else None)

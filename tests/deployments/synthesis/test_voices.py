@@ -87,7 +87,7 @@ def test_taken_and_absent_ids(url):
             act("absent")
 
 
-BAD_IDS = ["", " ", ".", "..", "../x", "a/b", "a\\b", "a\0", "a\n", " a", "a ", "a\u202eb", "\ud800"]
+BAD_IDS = ["", " ", ".", "..", "../x", "a/b", "a\\b", "a\0", "a\n", " a", "a ", "\u3000a", "a\u202eb", "\ud800"]
 BAD_IDS += ["x" * 256, "x" * 300, None, 5]
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 
@@ -85,12 +87,23 @@ class Prompt:
     streamed: bool = True
 
 
+class Flush(Enum):
+    """A mark in a stream of text: what is there is spoken now, whatever comes next."""
+
+    FLUSH = "flush"
+
+
+FLUSH = Flush.FLUSH
+TextPieces = AsyncIterator[str | Flush]  # pieces may end anywhere, also within a word
+
+
 @dataclass(frozen=True, slots=True)
 class SynthesisRequest:
-    """One request as every protocol states it. `references` and `voice` exclude each other; both absent means the
-    model picks a voice. `sample_rate` None keeps the checkpoint's. `device`: the kind or the pool that must speak."""
+    """One request as every protocol states it. `text`: whole, or its pieces as they are written; a stream of pieces is
+    closed with the speech. `references` and `voice` exclude each other; both absent means the model picks a
+    voice. `sample_rate` None keeps the checkpoint's. `device`: the kind or the pool that must speak."""
 
-    text: str
+    text: str | TextPieces
     references: tuple[Reference, ...] = ()
     voice: str | None = None
     sampling: Sampling = field(default_factory=Sampling)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.containers import ContainerEncoder, encoder
-from deployments.synthesis.pipeline import Speech
+from deployments.synthesis.speech import Speech
 from models.types import SynthesisRequest
 
 # A proxy that collects a stream, or a cache that keeps it, would undo it: nginx collects unless it is told.

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream
 from deployments.protocols.base import pipeline_of
-from deployments.synthesis.pipeline import Speech
+from deployments.synthesis.speech import Speech
 from models.repository.config import ModelConfig
 from models.suggest import did_you_mean
 from models.types import InvalidRequest, Reference, SynthesisRequest

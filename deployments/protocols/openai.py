@@ -20,7 +20,7 @@ from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream, encoded, respond, start
 from deployments.protocols.base import Protocol, pipeline_of
 from deployments.protocols.cloning import UNCHOSEN, Cloning, registered_voice
-from deployments.synthesis.pipeline import Speech
+from deployments.synthesis.speech import Speech
 from models.types import SynthesisRequest
 
 PCM_RATE = 24_000  # what OpenAI documents for response_format=pcm: 24 kHz, 16-bit signed, little-endian
@@ -78,17 +78,17 @@ async def _events(request: Request, synthesis: SynthesisRequest, note: str | Non
     speech, container, headers = await start(request, synthesis, note)
     pipeline = pipeline_of(request)
     parts = encoded(speech, container, lead=pipeline.limits.lead_seconds)
-    body = _event_lines(speech, parts, len(synthesis.text), pipeline.stages.frame_rate)
+    body = _event_lines(speech, parts, pipeline.stages.frame_rate)
     return SpeechStream(body, speech, headers, "text/event-stream")
 
 
 async def _event_lines(
-    speech: Speech, parts: AsyncGenerator[bytes, None], characters: int, frame_rate: float
+    speech: Speech, parts: AsyncGenerator[bytes, None], frame_rate: float
 ) -> AsyncGenerator[bytes, None]:
     """`usage` counts what there is to count here: characters in, frames of codes out."""
     async for part in parts:
         yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
-    frames = round(speech.samples / speech.sample_rate * frame_rate)
+    characters, frames = speech.characters, round(speech.samples / speech.sample_rate * frame_rate)
     usage = {"input_tokens": characters, "output_tokens": frames, "total_tokens": characters + frames}
     yield _event({"type": "speech.audio.done", "usage": usage})
 

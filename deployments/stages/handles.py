@@ -23,7 +23,7 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.monitoring.stats import Origin, SegmentStats, current_trace
 from deployments.stages.batcher import STALLED_AFTER
-from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
+from deployments.synthesis.stages import STARTED_WITHIN, EncodedAudio
 from models.types import Busy, EncodedReference, Gone, NotReady, OtherCodec, Prompt
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ ASK_AGAIN = 1.0  # seconds
 
 
 class RayStages:
-    """Implements `deployments.synthesis.speaking.Stages` for one pool. `frame_length` is in samples."""
+    """Implements `deployments.synthesis.stages.Stages` for one pool. `frame_length` is in samples."""
 
     def __init__(
         self,

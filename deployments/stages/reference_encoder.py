@@ -13,7 +13,7 @@ from deployments.monitoring.stats import MachineLoad, StageLoad
 from deployments.monitoring.telemetry import Telemetry
 from deployments.stages.batcher import Batcher
 from deployments.stages.replica import check_codec, failures_logged, prepare
-from deployments.synthesis.speaking import EncodedAudio
+from deployments.synthesis.stages import EncodedAudio
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder import audio
 from models.reference_encoder.encoder import ReferenceEncoder as Network

@@ -52,17 +52,18 @@ UNKNOWN_SIZE = 0xFFFFFFFF
 
 
 class ContainerEncoder(Protocol):
-    """`feed` takes float32 mono in [-1, 1] (samples,) and returns the bytes that are ready, often none; `finish`
-    returns the rest. With `streaming=False` everything comes from `finish`, with exact lengths in the header.
-    `speed`: seconds fed for a second that is heard. `sample_rate`: that of the bytes, in Hz."""
+    """Where it does not stream, everything comes from `finish`, with exact lengths in the header. `speed`: seconds fed
+    for a second that is heard. `sample_rate`: that of the bytes, in Hz."""
 
     media_type: str
     speed: float
     sample_rate: int
 
-    def feed(self, pcm: np.ndarray) -> bytes: ...
+    def feed(self, pcm: np.ndarray) -> bytes:
+        """Takes float32 mono in [-1, 1] (samples,); returns the bytes that are ready, often none."""
 
-    def finish(self) -> bytes: ...
+    def finish(self) -> bytes:
+        """The rest of the bytes."""
 
 
 def encoder(
@@ -84,9 +85,9 @@ def encoder(
     low, high = SPEEDS
     if isinstance(speed, bool) or not isinstance(speed, (int, float)) or not low <= speed <= high:
         raise InvalidRequest(f"speed must lie between {low} and {high}, got {speed!r}.")
-    writer = _RawWriter(format == "wav", rate, streaming)
+    writer: _Writer = _RawWriter(format == "wav", rate, streaming)
     if spec.codec:
-        writer = _LibavWriter(spec, rate, bitrate, streaming)
+        writer = _LibavWriter(spec.codec, spec.muxer, rate, bitrate, streaming)
     return _Encoder(spec.media_type, speed, rate, writer, _filters(sample_rate, rate, speed))
 
 
@@ -121,12 +122,16 @@ def _frame(samples: np.ndarray, rate: int, at: int) -> av.AudioFrame:
     return frame
 
 
+class _Writer(Protocol):
+    def write(self, samples: np.ndarray) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
 class _Encoder:
     """int16 -> (tempo, resampling) -> writer."""
 
-    def __init__(
-        self, media_type: str, speed: float, rate: int, writer: _RawWriter | _LibavWriter, filters: _Filters | None
-    ) -> None:
+    def __init__(self, media_type: str, speed: float, rate: int, writer: _Writer, filters: _Filters | None) -> None:
         self.media_type, self.speed, self.sample_rate = media_type, speed, rate
         self._writer = writer
         self._filters = filters
@@ -223,14 +228,11 @@ def _wav_header(rate: int, data_size: int) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", riff_size, b"WAVE") + fmt + struct.pack("<4sI", b"data", data_size)
 
 
-class _Sink(io.RawIOBase):
-    """A pipe: libav writes, `take` empties. It has no `seek`, so muxers write what needs no going back."""
+class _Pipe:
+    """What libav writes to: `take` empties it. It has no `seek`, so muxers write what needs no going back."""
 
     def __init__(self) -> None:
         self._held = bytearray()
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, data: bytes) -> int:
         self._held += data
@@ -244,18 +246,19 @@ class _Sink(io.RawIOBase):
 class _LibavWriter:
     """A codec and its muxer, into a pipe when streaming, else into a seekable buffer that gets exact lengths."""
 
-    def __init__(self, spec: Format, rate: int, bitrate_kbps: int | None, streaming: bool) -> None:
+    def __init__(self, codec: str, muxer: str | None, rate: int, bitrate_kbps: int | None, streaming: bool) -> None:
         self._rate = rate
         self._written = 0
-        self._sink = _Sink() if streaming else io.BytesIO()
-        self._streaming = streaming
+        self._pipe, self._file = _Pipe() if streaming else None, io.BytesIO()
         options = {"flush_packets": "1"}
-        if spec.muxer == "ogg":
+        if muxer == "ogg":
             options["page_duration"] = "20000"
-        if spec.muxer == "mp3" and streaming:
+        if muxer == "mp3" and streaming:
             options["write_xing"] = "0"
-        self._container = av.open(self._sink, "w", format=spec.muxer, container_options=options)
-        self._stream = self._container.add_stream(spec.codec, rate=rate, layout="mono")
+        self._container = av.open(self._pipe or self._file, "w", format=muxer, container_options=options)
+        stream = self._container.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(stream, av.AudioStream)
+        self._stream = stream
         if bitrate_kbps:
             self._stream.bit_rate = bitrate_kbps * 1000
         self._container.start_encoding()
@@ -265,9 +268,9 @@ class _LibavWriter:
             frame = _frame(samples, self._rate, self._written)
             self._written += len(samples)
             self._container.mux(self._stream.encode(frame))
-        return self._sink.take() if self._streaming else b""
+        return self._pipe.take() if self._pipe else b""
 
     def finish(self) -> bytes:
         self._container.mux(self._stream.encode(None))
         self._container.close()
-        return self._sink.take() if self._streaming else self._sink.getvalue()
+        return self._pipe.take() if self._pipe else self._file.getvalue()

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from deployments.monitoring.stats import RequestStats, RequestWatch
 from deployments.synthesis.encode_cache import EncodeCache
+from deployments.synthesis.reading import Reading, StreamedText, WholeText, read
 from deployments.synthesis.references import References, check_references
-from deployments.synthesis.segments import Limits, header_text, prompts, segment
-from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio, Stages, speak
+from deployments.synthesis.segments import Limits, header_text, prompt, reader_options, spoken_text
+from deployments.synthesis.speaking import Speaking
+from deployments.synthesis.speech import Speech
+from deployments.synthesis.stages import STARTED_WITHIN, EncodedAudio, Stages
 from deployments.synthesis.voices import VoiceLibrary
+from models.text.markers import S1
+from models.text.reader import Reader, Segment
+from models.text.rules import TextRules
 from models.types import (
     Busy,
     EncodedReference,
-    Gone,
     InvalidRequest,
     NotReady,
     OutOfMemory,
+    Prompt,
     Reference,
     SynthesisRequest,
     Unsayable,
@@ -32,6 +35,9 @@ log = logging.getLogger(__name__)
 
 SHORT = 300  # characters of a text that is segmented in about the time that another thread takes to wake
 TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
+NOTHING_TO_SAY = "The text is empty and holds nothing to say: send at least one word or number."
+NO_SOUND = "The model made no sound for this text; add words, or try another seed."
+NOTHING_SAID = "The text holds no word or number: a short silence stands for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,56 +54,15 @@ class Pool:
     segment_chars: int = 300
 
     def limits(self, limits: Limits) -> Limits:
+        """The server's limits as they are for this pool."""
         segment_chars = min(self.segment_chars, limits.segment_chars)
         return replace(limits, tier=self.tier, tier_text_chars=self.text_chars, segment_chars=segment_chars)
 
 
-class Speech:
-    """Audio being made. The first block exists already: what can be refused was refused before this object."""
-
-    def __init__(
-        self,
-        headers: dict[str, str],
-        sample_rate: int,
-        first: np.ndarray,
-        rest: AsyncGenerator[np.ndarray, None],
-        watch: RequestWatch,
-    ) -> None:
-        self.headers = headers
-        self.sample_rate = sample_rate
-        self.samples = 0
-        self._first = first
-        self._rest = rest
-        self._watch = watch
-
-    async def blocks(self) -> AsyncGenerator[np.ndarray, None]:
-        """Float32 PCM blocks in [-1, 1], in order; once. `samples` counts what was taken."""
-        try:
-            block: np.ndarray | None = self._first
-            while block is not None:
-                self.samples += len(block)
-                yield block
-                asked = time.perf_counter()
-                block = await anext(self._rest, None)
-                if block is not None:
-                    self._watch.heard(len(block) / self.sample_rate, asked)
-            self._watch.end()
-        except Exception as error:
-            self._watch.end(error)
-            raise
-        finally:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Stop the work on every stage; harmless when it is finished."""
-        self._watch.end(Gone("The client left."))
-        await self._rest.aclose()
-
-
 class Pipeline:
     """`stages` encode references for all pools; `route` gives the pools that may speak for a request asking for a
-    device or None, best first, and raises InvalidRequest where there are none. `record` is told of every request once,
-    when it is over."""
+    device or None, best first, and raises InvalidRequest where there are none. `rules` are the text rules of the model
+    family. `record` is told of every request once, when it is over."""
 
     def __init__(
         self,
@@ -106,6 +71,7 @@ class Pipeline:
         limits: Limits,
         route: Callable[[str | None], Sequence[Pool]],
         record: Callable[[RequestStats], None] = lambda stats: None,
+        rules: TextRules = S1,
     ) -> None:
         self.stages = stages
         self.voices = voices
@@ -115,13 +81,17 @@ class Pipeline:
         self._references = References(stages, voices, self.encoded)
         self._route = route
         self._record = record
+        self._rules = rules
 
     async def open(self, request: SynthesisRequest) -> Speech:
-        """Start speaking; returns with the first block made.
+        """Start speaking; returns with the first block made. Of a text that arrives in pieces, that is when the first
+        segment of it is there.
 
-        Raises InvalidRequest, Unsayable, TooLarge, VoiceNotFound, NotAudio, Busy, NotReady, OutOfMemory.
+        Raises InvalidRequest, Unsayable, TooLarge, VoiceNotFound, NotAudio, Busy, NotReady, OutOfMemory, and what the
+        source of the text raises.
         """
-        watch = RequestWatch(RequestStats(len(request.text), request.streaming), self._over)
+        characters = len(request.text) if isinstance(request.text, str) else 0
+        watch = RequestWatch(RequestStats(characters, request.streaming), self._over)
         self.running += 1
         try:
             return await self._open(request, watch)
@@ -131,39 +101,69 @@ class Pipeline:
 
     async def _open(self, request: SynthesisRequest, watch: RequestWatch) -> Speech:
         stats, pools = watch.stats, self._route(request.device)
-        segments, headers = await self._segment(request, pools[0])
-        references = await self._encoded(request, watch)
-        stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
-        notes = [note for reference in references for note in reference.notes]
-        refusals: list[Exception] = []
-        for pool in pools:
-            if refusals:  # this pool's tier has limits of its own
-                log.info("passed on to pool %s: %s", pool.name, refusals[-1])
-                segments, headers = await self._segment(request, pool)
-            stats.segments, stats.pool = len(segments), pool.name
-            within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
-            rest = speak(pool.stages, prompts(request, references, segments), self.limits, within, stats)
-            try:
-                first = await anext(rest, None)
-            except (Busy, NotReady, OutOfMemory) as error:
-                refusals.append(error)
-                continue
-            if first is None:
-                raise Unsayable("The model made no sound for this text; add words, or try another seed.")
-            watch.heard(len(first) / self.stages.sample_rate)
-            headers |= {"X-Device": pool.device, "X-Pool": pool.name}
-            if stats.origin:
-                headers |= {"X-Device": stats.origin.device, "X-Precision": stats.origin.weights}
-            if notes:
-                headers["X-Reference-Note"] = header_text(" ".join(notes))
-            return Speech(headers, self.stages.sample_rate, first, rest, watch)
-        raise refusals[0]
+        reading, headers = await self._read(request, pools[0], stats)
+        try:
+            references = await self._encoded(request, watch)
+            stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
+            refusals: list[Exception] = []
+            for pool in pools:
+                if refusals:
+                    log.info("passed on to pool %s: %s", pool.name, refusals[-1])
+                    if isinstance(request.text, str):  # this pool's tier has limits of its own
+                        reading, headers = await self._read(request, pool, stats)
+                stats.pool = pool.name
+                within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
+                speaking = self._speaking(request, references, pool, reading, within, stats)
+                rest = speaking.blocks()
+                try:
+                    first = await anext(rest, None)
+                except (Busy, NotReady, OutOfMemory) as error:
+                    refusals.append(error)
+                    continue
+                if first is None:
+                    raise Unsayable(NOTHING_TO_SAY if not stats.segments else NO_SOUND)
+                watch.heard(len(first) / self.stages.sample_rate)
+                headers |= _origin(pool, stats) | _notes(references, speaking)
+                return Speech(headers, self.stages.sample_rate, first, rest, speaking, reading, watch)
+            raise refusals[0]
+        except BaseException:
+            await reading.aclose()
+            raise
 
-    async def _segment(self, request: SynthesisRequest, pool: Pool) -> tuple[list[str], dict[str, str]]:
+    async def _read(self, request: SynthesisRequest, pool: Pool, stats: RequestStats) -> tuple[Reading, dict[str, str]]:
+        """The text as segments, cut as the pool's limits want it, and the response headers that say what was done to
+        it. Raises Unsayable or TooLarge; InvalidRequest where only a whole text will do."""
         limits = pool.limits(self.limits)
-        if len(request.text) <= SHORT:
-            return segment(request, limits)
-        return await asyncio.to_thread(segment, request, limits)
+        reader = Reader(reader_options(request, limits), self._rules)
+        headers = {
+            "X-Seed": str(request.sampling.seed),
+            "X-Hardware-Tier": header_text(limits.tier),
+            "X-Max-Text-Length": str(limits.tier_text_chars),
+        }
+        if not isinstance(request.text, str):
+            if request.on_long_text == "truncate":
+                raise InvalidRequest("on_long_text 'truncate' needs the whole text at once: leave it out.")
+            return StreamedText(request.text, reader, limits.text_chars, stats), headers
+        text, cut = spoken_text(request.text, request.on_long_text, limits)
+        segments = read(text, reader) if len(text) <= SHORT else await asyncio.to_thread(read, text, reader)
+        stats.segments = len(segments)
+        return WholeText(segments), headers | cut
+
+    def _speaking(
+        self,
+        request: SynthesisRequest,
+        references: tuple[EncodedReference, ...],
+        pool: Pool,
+        reading: Reading,
+        within: float,
+        stats: RequestStats,
+    ) -> Speaking:
+        several = stats.segments != 1
+
+        def ask(segment: Segment, number: int) -> Prompt:
+            return prompt(request, references, segment.text, number, several)
+
+        return Speaking(pool.stages, reading, ask, self.limits, within, stats)
 
     def _over(self, stats: RequestStats) -> None:
         self.running -= 1
@@ -190,3 +190,19 @@ class Pipeline:
         check_references(request.references, self.limits.references, self.limits.text_chars)
         with watch.encoding():
             return tuple(await asyncio.gather(*map(self._references.encode, request.references)))
+
+
+def _origin(pool: Pool, stats: RequestStats) -> dict[str, str]:
+    """Headers that say what speaks."""
+    headers = {"X-Device": pool.device, "X-Pool": pool.name}
+    if stats.origin:
+        headers |= {"X-Device": stats.origin.device, "X-Precision": stats.origin.weights}
+    return headers
+
+
+def _notes(references: Sequence[EncodedReference], speaking: Speaking) -> dict[str, str]:
+    """Headers that say what the caller should know of the recordings and the text."""
+    headers = {} if speaking.sounds else {"X-Nothing-Said": NOTHING_SAID}
+    if notes := [note for reference in references for note in reference.notes]:
+        headers["X-Reference-Note"] = header_text(" ".join(notes))
+    return headers

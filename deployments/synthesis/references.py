@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from deployments.synthesis.encode_cache import EncodeCache
-from deployments.synthesis.speaking import EncodedAudio, Stages
+from deployments.synthesis.stages import EncodedAudio, Stages
 from deployments.synthesis.voice_ids import check_id
 from deployments.synthesis.voices import Voice, VoiceLibrary
 from models.reference_encoder.transcripts import match

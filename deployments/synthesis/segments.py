@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deployments.settings import DEFAULT_LIMITS
 from models.text import text as texts
-from models.text.normalize import normalize
-from models.types import EncodedReference, Prompt, SynthesisRequest, Unsayable
+from models.text.reader import ReaderOptions
+from models.types import EncodedReference, Prompt, SynthesisRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,49 +30,36 @@ class Limits:
     encode_cache: int = 64
 
 
-def segment(request: SynthesisRequest, limits: Limits) -> tuple[list[str], dict[str, str]]:
-    """The text as segments to speak, and the response headers that say what was done to it (pure).
-
-    Raises Unsayable or TooLarge.
-    """
-    text = texts.check(request.text, limits.text_chars)
-    headers = {
-        "X-Seed": str(request.sampling.seed),
-        "X-Hardware-Tier": header_text(limits.tier),
-        "X-Max-Text-Length": str(limits.tier_text_chars),
-    }
-    if request.on_long_text == "truncate":
-        whole, text = text, texts.truncate(text, limits.tier_text_chars)
-        headers["X-Text-Truncated"] = "true" if len(text) < len(whole) else "false"
-        headers["X-Original-Text-Length"] = str(len(whole))
-        headers["X-Truncated-Text-Length"] = str(len(text))
-    if request.normalize:
-        text = normalize(text)
+def reader_options(request: SynthesisRequest, limits: Limits) -> ReaderOptions:
+    """How a request's text becomes segments."""
     length = min(request.chunk_length, limits.segment_chars)
     first = min(length, limits.first_segment_chars) if request.streaming else length
-    pieces = texts.split(texts.defuse(text), length, first)
-    # A piece of dots alone has nothing to say, and an untrained silence could last a whole segment.
-    segments = [piece for piece in pieces if texts.sayable(piece)]
-    if not segments:
-        raise Unsayable("What is left of the text holds nothing to say: send at least one word or number.")
-    return segments, headers
+    return ReaderOptions(length, first, normalize=request.normalize)
 
 
-def prompts(
-    request: SynthesisRequest, references: tuple[EncodedReference, ...], segments: Sequence[str]
-) -> list[Prompt]:
-    """One a segment, all with the same voice. The others of a text begin when its first one sounds, so that somebody
-    waits for that in any case."""
-    sampling, several = request.sampling, len(segments) > 1
-    return [
-        Prompt(
-            text,
-            references,
-            replace(sampling, seed=segment_seed(sampling.seed, i)),
-            streamed=request.streaming or (several and i == 0),
-        )
-        for i, text in enumerate(segments)
-    ]
+def spoken_text(whole: str, on_long_text: str, limits: Limits) -> tuple[str, dict[str, str]]:
+    """What is spoken of a whole text, and the response headers that say what was cut off.
+
+    Raises Unsayable where the text is empty, TooLarge.
+    """
+    text = texts.check(whole, limits.text_chars)
+    if on_long_text != "truncate":
+        return text, {}
+    cut = texts.truncate(text, limits.tier_text_chars)
+    return cut, {
+        "X-Text-Truncated": "true" if len(cut) < len(text) else "false",
+        "X-Original-Text-Length": str(len(text)),
+        "X-Truncated-Text-Length": str(len(cut)),
+    }
+
+
+def prompt(
+    request: SynthesisRequest, references: tuple[EncodedReference, ...], text: str, number: int, several: bool
+) -> Prompt:
+    """What the stages are asked for segment `number`. The others of a text begin when its first one sounds: they wait
+    for its first block even where no listener does."""
+    sampling = replace(request.sampling, seed=segment_seed(request.sampling.seed, number))
+    return Prompt(text, references, sampling, streamed=request.streaming or (several and number == 0))
 
 
 def segment_seed(seed: int, index: int) -> int:

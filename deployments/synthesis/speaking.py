@@ -3,150 +3,171 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from deployments.monitoring.stats import Origin, RequestStats, SegmentStats
-from deployments.synthesis import joining
+from deployments.monitoring.stats import RequestStats
+from deployments.synthesis.joining import Joiner
+from deployments.synthesis.reading import Reading
 from deployments.synthesis.segments import Limits
-from models.reference_encoder.transcripts import Heard
-from models.types import Busy, EncodedReference, Gone, Prompt
-
-# Seconds in which a replica starts and takes a request: beside an H200 it compiles for 34 s the first time, and other
-# machines have slower CPUs.
-STARTED_WITHIN = 300.0
+from deployments.synthesis.stages import STARTED_WITHIN, Stages
+from deployments.synthesis.utterance import Utterance
+from models.text.reader import Segment
+from models.types import Prompt
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedAudio:
-    """What the reference-encoder returns: codes int16 (num_codebooks, frames), what a transcript must fit, and what the
-    caller should know."""
+@dataclass(frozen=True, slots=True)
+class SpokenSegment:
+    """A segment that was heard: its text as the model got it, and its samples `start` to `end` of the whole speech,
+    without the pause after it."""
 
-    codes: np.ndarray
-    heard: Heard
-    notes: tuple[str, ...] = ()
-
-
-class Stages(Protocol):
-    """The three stages as the pipeline calls them. `codec_key` names the codec's weights: codes belong to them.
-    `active` counts segments being spoken; `failed_at` is when one last raised NotReady, by time.monotonic."""
-
-    sample_rate: int
-    frame_rate: float
-    codec_key: str
-    active: int
-    failed_at: float
-
-    async def encode(self, audio: bytes) -> EncodedAudio:
-        """A recording in any container -> its codes. Raises NotAudio, TooLarge, Busy, NotReady."""
-
-    def speak(
-        self, prompt: Prompt, within: float = STARTED_WITHIN
-    ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
-        """Float32 PCM blocks of one segment, before them where they come from, after them how they were made; closing
-        or cancelling the generator stops the work on every stage. Raises Busy, or NotReady where no replica takes it
-        `within` so many seconds."""
-
-    async def room(self, reference: EncodedReference) -> int:
-        """Positions of the model that a voice leaves for text and speech; below zero where it does not fit itself.
-        Raises Busy, NotReady."""
-
-    def wake(self) -> None:
-        """Start what stands by at zero replicas; returns at once."""
+    text: str
+    start: int
+    end: int
 
 
-async def speak(
-    stages: Stages, prompts: Sequence[Prompt], limits: Limits, within: float, stats: RequestStats
-) -> AsyncGenerator[np.ndarray, None]:
-    """All prompts' float32 PCM blocks in order; what is to sound first must be taken `within` seconds. The first prompt
-    runs alone until it sounds: nothing competes with the first audio, and the others find its voice prefix cached."""
-    waiting = deque(prompts)
-    running: deque[_Utterance] = deque()
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A segment that waits for its turn to be heard, without an utterance where it is only a pause."""
 
-    def start(count: int, patient: bool) -> None:
-        while waiting and len(running) < count:
-            limit = STARTED_WITHIN if patient else within
-            running.append(_Utterance(stages, waiting.popleft(), limits.lead_blocks, patient, limit))
-
-    try:
-        start(1, patient=False)
-        sounding, level = False, 0.0
-        while running:
-            seam = sounding
-            while (block := await running[0].next()) is not None:
-                stats.origin = stats.origin or running[0].origin
-                if seam:
-                    block, seam = joining.continued(block, level, stages.sample_rate), False
-                sounding, level = True, float(block[-1])
-                start(limits.segments_ahead, patient=True)
-                yield block
-            spoken = running.popleft()
-            stats.ended += [spoken.ended] if spoken.ended else []
-            await spoken.aclose()
-            start(limits.segments_ahead if sounding else 1, patient=sounding)
-    finally:
-        await asyncio.gather(*(utterance.aclose() for utterance in running))
+    segment: Segment
+    utterance: Utterance | None
+    sounds: bool = False
 
 
-class _Utterance:
-    """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
-    stages are busy, instead of failing a text whose beginning already sounds."""
+class Speaking:
+    """One text's way through the stages of one pool. Segments start as soon as they are due and there is room. The
+    first runs alone until it sounds: nothing competes with the first audio, and the others find its voice prefix in
+    the cache.
 
-    def __init__(self, stages: Stages, prompt: Prompt, lead: int, patient: bool, within: float) -> None:
-        self._stages = stages
-        self._prompt = prompt
-        self._patient = patient
-        self._within = within
-        self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue(lead)
-        self._closing = False
-        self.origin: Origin | None = None
-        self.ended: SegmentStats | None = None
-        self._task = asyncio.create_task(self._run())
+    `sounds`: whether any segment was heard yet; `segments`: those heard to their end; `samples`: what was handed out.
+    `text_came` is when (perf_counter) the last segment came to a line that was empty: before that there was nothing to
+    speak.
+    """
 
-    async def next(self) -> np.ndarray | None:
-        """The next block; None at the end."""
-        item = await self._made.get()
-        if isinstance(item, Exception):
-            raise item
-        return item
+    def __init__(
+        self,
+        stages: Stages,
+        reading: Reading,
+        prompt: Callable[[Segment, int], Prompt],
+        limits: Limits,
+        within: float,
+        stats: RequestStats,
+    ) -> None:
+        """`prompt` makes the stages' prompt of a segment and its number; what is to sound first must be taken `within`
+        seconds."""
+        self.sounds = False
+        self.segments: list[SpokenSegment] = []
+        self.samples = 0
+        self.text_came = 0.0
+        self._stages, self._reading, self._prompt = stages, reading, prompt
+        self._limits, self._within, self._stats = limits, within, stats
+        self._joiner = Joiner(stages.sample_rate)
+        self._line: deque[_Place] = deque()
+        self._silence = 0.0  # seconds, owed before the first sound
+        self._moved = asyncio.Event()
+        self._starter = asyncio.create_task(self._start())
+        self._starter.add_done_callback(lambda _: self._moved.set())
+
+    async def blocks(self) -> AsyncGenerator[np.ndarray, None]:
+        """Float32 PCM blocks in order. A pause before the first sound waits for that sound: until then the stages may
+        still refuse. Raises what the stages and the text's source raise."""
+        tried = False
+        try:
+            while place := await self._head():
+                if place.utterance:
+                    tried = True
+                    async with aclosing(self._heard(place.segment.text, place.utterance)) as blocks:
+                        async for block in blocks:
+                            if not place.sounds:
+                                place.sounds = self.sounds = True
+                                self._look()
+                            yield block
+                self._line.popleft()
+                self._look()
+                self._silence += place.segment.pause
+                if self._silence and self.sounds:
+                    yield self._pause()
+            if self._silence and not tried:
+                yield self._pause()
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
-        self._closing = True
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        """Stop the work on every stage. What was to be spoken while nothing had sounded goes back to the reading."""
+        self._starter.cancel()
+        await asyncio.wait({self._starter})
+        await asyncio.gather(*(place.utterance.aclose() for place in self._line if place.utterance))
+        if not self.sounds:
+            before = [Segment("", self._silence)] if self._silence else []
+            self._reading.again(before + [place.segment for place in self._line])
+        self._line.clear()
 
-    async def _run(self) -> None:
-        end: Exception | None = None
-        try:
-            await self._speak()
-        except asyncio.CancelledError:
-            end = Gone("The stages stopped this request.")
-        except Exception as error:
-            end = error
-        if not self._closing:
-            await self._made.put(end)
+    async def _heard(self, text: str, utterance: Utterance) -> AsyncGenerator[np.ndarray, None]:
+        """An utterance's blocks as they follow what came before."""
+        start = None
+        while (block := await utterance.next()) is not None:
+            self._stats.origin = self._stats.origin or utterance.origin
+            if self._silence:
+                yield self._pause()
+            if start is None:
+                start = self.samples
+                self._joiner.begin()
+            self.samples += len(block)
+            yield self._joiner.sound(block)
+        if utterance.ended:
+            self._stats.ended.append(utterance.ended)
+        if start is not None:
+            self.segments.append(SpokenSegment(text, start, self.samples))
+        await utterance.aclose()
 
-    async def _speak(self) -> None:
+    def _pause(self) -> np.ndarray:
+        silence, self._silence = self._joiner.silence(self._silence), 0.0
+        self.samples += len(silence)
+        return silence
+
+    async def _head(self) -> _Place | None:
+        """What is heard next; None at the end. Raises what ended the text early."""
+        while not self._line and not self._starter.done():
+            self._moved.clear()
+            await self._moved.wait()
+        if self._line:
+            return self._line[0]
+        self._starter.result()
+        return None
+
+    async def _start(self) -> None:
+        """Start every segment of the text, each as soon as there is room."""
+        number = 0
         while True:
-            try:
-                async with aclosing(self._stages.speak(self._prompt, self._within)) as blocks:
-                    async for block in blocks:
-                        if isinstance(block, Origin):
-                            self.origin = block
-                            continue
-                        if isinstance(block, SegmentStats):
-                            self.ended = block
-                            continue
-                        self._patient = False
-                        if len(block):
-                            await self._made.put(block)
+            while len(self._speaking()) >= (self._limits.segments_ahead if self.sounds else 1):
+                self._moved.clear()
+                await self._moved.wait()
+            segment = await self._reading.next()
+            if segment is None:
                 return
-            except Busy as busy:
-                if not self._patient:
-                    raise
-                await asyncio.sleep(min(busy.retry_after, 1.0))
+            if not self._line:
+                self.text_came = time.perf_counter()
+            utterance = None
+            if segment.text:
+                utterance = self._utterance(self._prompt(segment, number))
+                number += 1
+            self._line.append(_Place(segment, utterance))
+            self._look()
+
+    def _utterance(self, prompt: Prompt) -> Utterance:
+        within = STARTED_WITHIN if self.sounds else self._within
+        return Utterance(self._stages, prompt, self._limits.lead_blocks, patient=self.sounds, within=within)
+
+    def _look(self) -> None:
+        """Something moved: there may be room, or something to hear, and the text may be wanted sooner."""
+        self._reading.hungry = all(place.sounds for place in self._speaking())
+        self._moved.set()
+
+    def _speaking(self) -> list[_Place]:
+        return [place for place in self._line if place.utterance]

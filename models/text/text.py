@@ -36,13 +36,13 @@ EAST_ASIAN_WEIGHT = 3
 
 
 def check(text: str, max_chars: int) -> str:
-    """The text without control characters and outer space. Raises TooLarge over `max_chars`, Unsayable when no letter
-    or digit is left to say."""
+    """The text without control characters and outer space. Raises TooLarge over `max_chars`, Unsayable when nothing is
+    left."""
     if len(text) > max_chars:
         raise TooLarge(f"The text has {len(text)} characters; the limit is {max_chars}. Send it in parts.")
     clean = "".join(map(_printable, text)).strip()
-    if not sayable(clean):
-        raise Unsayable("The text holds nothing to say: send at least one word or number.")
+    if not clean:
+        raise Unsayable("The text is empty and holds nothing to say: send at least one word or number.")
     return clean
 
 

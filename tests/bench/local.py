@@ -11,7 +11,7 @@ from cluster.planning.plan import Plan
 from cluster.planning.stages import DECODER, LM
 from deployments.stages.batcher import Batcher
 from deployments.stages.text_to_semantic import load_planned
-from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
+from deployments.synthesis.stages import STARTED_WITHIN, EncodedAudio
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.engine.blocks import Pace, ramp
 from models.text_to_semantic.engine.streaming import blocks, submit
@@ -20,7 +20,7 @@ from models.vq_decoder.decoder import VQDecoder
 
 
 class LocalStages:
-    """Implements `deployments.synthesis.speaking.Stages` for voices whose codes are stored: there is no encoder."""
+    """Implements `deployments.synthesis.stages.Stages` for voices whose codes are stored: there is no encoder."""
 
     def __init__(self, checkpoint: Checkpoint, plan: Plan) -> None:
         lm, decoder, config = plan.stages[LM], plan.stages[DECODER], checkpoint.codec_config

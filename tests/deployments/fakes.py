@@ -18,7 +18,7 @@ from deployments.ingress.asgi import create_app
 from deployments.monitoring.stats import RequestStats
 from deployments.synthesis.pipeline import Pipeline, Pool
 from deployments.synthesis.segments import Limits
-from deployments.synthesis.speaking import STARTED_WITHIN, EncodedAudio
+from deployments.synthesis.stages import STARTED_WITHIN, EncodedAudio
 from deployments.synthesis.voices import VoiceLibrary
 from deployments.system.health import ServerInfo
 from models.reference_encoder import audio

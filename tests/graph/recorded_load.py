@@ -25,7 +25,7 @@ SPOKEN = 30
 AT_ONCE = 4
 # What fails, and how the logs name it: (body, status, kind).
 FAILURES = [
-    ({"text": "..."}, 422, "Unsayable"),
+    ({"text": " "}, 422, "Unsayable"),
     ({"text": "Hello.", "reference_id": "nobody-of-that-name"}, 404, "VoiceNotFound"),
     ({"text": "Hello.", "references": [{"audio": "bm90aGluZw==", "text": "x"}]}, 415, "NotAudio"),
 ]

@@ -43,8 +43,8 @@ def refused(response: httpx.Response, status: int, says: str = "") -> None:
     assert len(body["message"]) < 1000
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\n\t\r\n", "...!?", "\u200b\u200b", "\x00\x01", "(excited)"])
-def test_nothing_to_say(http: httpx.Client, text: str):
+@pytest.mark.parametrize("text", ["", "   ", "\n\t\r\n", "\u200b\u200b", "\x00\x01"])
+def test_an_empty_text(http: httpx.Client, text: str):
     refused(http.post("/v1/tts", json=SMALL | {"text": text}), 422, "nothing to say")
 
 

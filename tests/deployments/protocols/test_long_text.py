@@ -91,6 +91,13 @@ def test_a_short_text_is_left_alone(server: str, stages: FakeStages, ask: Ask) -
     assert [prompt.text for prompt in stages.prompts] == ["Hello there."]
 
 
+@pytest.mark.parametrize("ask", PROTOCOLS)
+def test_a_text_without_words_is_a_short_silence(server: str, stages: FakeStages, ask: Ask) -> None:
+    response, pcm = ask(server, "...")
+    assert response.status_code == 200 and "X-Nothing-Said" in response.headers
+    assert pcm and not any(pcm) and not stages.prompts
+
+
 def test_without_a_space_near_the_limit_it_is_cut_there(server: str, stages: FakeStages) -> None:
     response, _ = fish_json(server, "a " + "x" * 300, on_long_text="truncate", normalize=False)
     assert response.headers["X-Truncated-Text-Length"] == str(LIMIT)

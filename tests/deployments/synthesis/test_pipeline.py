@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deployments.synthesis.joining import SEAM_SECONDS
 from deployments.synthesis.pipeline import Pipeline, Pool
-from deployments.synthesis.segments import Limits, header_text, segment, segment_seed
+from deployments.synthesis.segments import Limits, header_text, reader_options, segment_seed
 from deployments.synthesis.voices import VoiceLibrary
 from models.types import (
     Busy,
@@ -27,11 +26,6 @@ from tests.deployments.fakes import FakeStages, make_pipeline, recording, sine
 
 LONG = " ".join(f"Sentence number {i} says something about the sea and its fish." for i in range(40))
 SEA = Reference(recording(), "the sea")
-
-
-@pytest.fixture
-def voices(tmp_path: Path) -> VoiceLibrary:
-    return VoiceLibrary(str(tmp_path / "voices"))
 
 
 @pytest.fixture
@@ -190,9 +184,9 @@ async def test_streaming_begins_with_a_shorter_segment(stages: FakeStages, pipel
 def test_a_segment_is_as_long_as_the_pool_and_the_server_let_it_be(stages: FakeStages):
     pool = Pool("cpu", "cpu", stages, "arm-board", 1000, segment_chars=100)
     asked = SynthesisRequest(LONG, chunk_length=300)
-    assert max(map(len, segment(asked, pool.limits(Limits()))[0])) <= 100
+    assert reader_options(asked, pool.limits(Limits())).limit == 100
     assert pool.limits(Limits(segment_chars=50)).segment_chars == 50
-    assert 200 < max(map(len, segment(asked, Limits())[0])) <= 300
+    assert reader_options(asked, Limits()).limit == 300
 
 
 async def test_seeds_differ_by_segment_and_repeat_by_request(stages: FakeStages, pipeline: Pipeline):
@@ -226,46 +220,6 @@ async def test_short_text_is_not_truncated(pipeline: Pipeline):
     assert speech.headers["X-Text-Truncated"] == "false"
 
 
-async def test_a_references_text_has_the_limit_of_every_text(pipeline: Pipeline):
-    reference = Reference(b"never read", "a" * (pipeline.limits.text_chars + 1))
-    with pytest.raises(TooLarge, match=r"text has .* characters"):
-        await pipeline.open(SynthesisRequest("Hello.", references=(reference,)))
-
-
-async def test_notes_about_references_reach_the_headers(pipeline: Pipeline):
-    speech = await pipeline.open(SynthesisRequest("Hello.", references=(Reference(recording(1.0), "a"),)))
-    await speech.aclose()
-    assert "only 1" in speech.headers["X-Reference-Note"]
-
-
-async def test_a_recording_is_encoded_once(stages: FakeStages, pipeline: Pipeline):
-    request = SynthesisRequest("Hello.", references=(SEA, Reference(SEA.audio, "other words")))
-    await asyncio.gather(*(listen(pipeline, request) for _ in range(3)))
-    assert stages.encodes == 1
-    assert [r.text for r in stages.prompts[0].references] == ["the sea", "other words"]
-
-
-async def test_a_registered_voice_never_encodes_again(stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary):
-    await pipeline.add_voice("sea", SEA.audio, "the sea")
-    restarted = make_pipeline(stages, voices, Limits())
-    await listen(restarted, SynthesisRequest("Hello.", voice="sea"))
-    assert stages.encodes == 1
-    assert stages.prompts[-1].references[0].text == "the sea"
-
-
-async def test_a_voice_without_codes_is_encoded_once(stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary):
-    voices.add("sea", SEA.audio, "the sea")
-    await listen(pipeline, SynthesisRequest("Hello.", voice="sea"))
-    await listen(make_pipeline(stages, voices, Limits()), SynthesisRequest("Hello.", voice="sea"))
-    assert stages.encodes == 1
-
-
-async def test_a_bad_recording_registers_no_voice(pipeline: Pipeline, voices: VoiceLibrary):
-    with pytest.raises(NotAudio):
-        await pipeline.add_voice("noise", b"not audio", "words")
-    assert voices.list() == []
-
-
 @pytest.mark.parametrize(
     ("request_", "error"),
     [
@@ -282,6 +236,18 @@ async def test_bad_requests_start_no_work(stages: FakeStages, pipeline: Pipeline
     with pytest.raises(error):
         await pipeline.open(request_)
     assert stages.prompts == []
+
+
+@pytest.mark.parametrize("text", ["...", "👍", "---", "?!", "(excited)"])
+async def test_a_text_without_words_is_a_short_silence(stages: FakeStages, pipeline: Pipeline, text: str):
+    speech = await pipeline.open(SynthesisRequest(text, streaming=True))
+    heard = np.concatenate([block async for block in speech.blocks()])
+    assert len(heard) == round(0.2 * stages.sample_rate) and not heard.any()
+    assert "no word or number" in speech.headers["X-Nothing-Said"]
+    assert not stages.prompts and not speech.segments
+    said = await pipeline.open(SynthesisRequest("Words."))
+    await said.aclose()
+    assert "X-Nothing-Said" not in said.headers
 
 
 async def test_control_tokens_never_reach_a_prompt(stages: FakeStages, pipeline: Pipeline):

@@ -34,7 +34,7 @@ def test_the_last_requests_the_newest_first(tmp_path: Path) -> None:
         for number in range(3):
             body = {"text": "A secret " + "word " * number, "streaming": number == 2}
             client.post("/v1/tts", json=body, headers=KEY | {"x-request-id": f"turn-{number}"})
-        client.post("/v1/tts", json={"text": "..."}, headers=KEY | {"x-request-id": "turn-3"})
+        client.post("/v1/tts", json={"text": " "}, headers=KEY | {"x-request-id": "turn-3"})
         assert client.get("/system/requests").status_code == 401
         answer = client.get("/system/requests", headers=KEY)
         (one,) = client.get("/system/requests?id=turn-1", headers=KEY).json()["requests"]

@@ -14,6 +14,7 @@ import math
 import string
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -135,12 +136,13 @@ def build(recipe: Recipe, path: str | Path, seed: int = 0) -> Path:
     return path
 
 
-def build_tiny(path: str | Path, seed: int = 0, **language_model: object) -> Path:
+def build_tiny(path: str | Path, seed: int = 0, **language_model: Any) -> Path:
     """The tiny checkpoint; keywords replace fields of its language model's config."""
     return build(replace(TINY, language_model=replace(TINY.language_model, **language_model)), path, seed)
 
 
 def write_tokenizer(path: Path, merges: int, codebook_size: int) -> None:
+    """Write upstream's two tokenizer files: bytes, `merges - 256` made-up words, then special tokens."""
     tokens = [bytes([i]) for i in range(256)]
     words = (
         "".join(letters) for length in (2, 3, 4) for letters in itertools.product(string.ascii_lowercase, repeat=length)
@@ -178,7 +180,8 @@ def _language_model_state(recipe: Recipe, generator: torch.Generator) -> dict[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipe", choices=["tiny", "s1-mini"])
     parser.add_argument("directory", type=Path)
     parser.add_argument("--seed", type=int, default=0)

@@ -72,6 +72,7 @@ def codec_yaml(codec: CodecConfig, block_size: int) -> dict[str, object]:
 
 
 def codec_state(codec: CodecConfig, block_size: int, generator: torch.Generator) -> dict[str, Tensor]:
+    """The tensors of upstream's codec.pth, weight norm and buffers included, drawn from `generator`."""
     state: dict[str, Tensor] = {}
     for name, shape in codec_shapes(codec).items():
         tensor = _codec_tensor(name, shape, generator)

@@ -19,8 +19,8 @@ from typing import BinaryIO, TextIO
 import numpy as np
 
 from checkpoints.recipe.settings import Part, Settings, load, named
-from checkpoints.recipe.sound import RATE, level, recording, trim
-from checkpoints.recipe.text import sentences
+from checkpoints.recipe.speech.sound import RATE, level, recording, trim
+from checkpoints.recipe.speech.text import sentences
 
 SECONDS = (0.8, 20.0)
 
@@ -37,7 +37,7 @@ def writing(directory: Path, name: str) -> Iterator[tuple[BinaryIO, TextIO]]:
 
 def render_spoken(part: Part, texts: list[str], directory: Path) -> None:
     """A part spoken by a teacher: `part.hours` of it, `part.each` utterances a speaker."""
-    from checkpoints.recipe import teachers
+    from checkpoints.recipe.speech import teachers
 
     rng = random.Random(part.seed)
     rng.shuffle(texts)
@@ -84,6 +84,7 @@ def render_recorded(part: Part, directory: Path) -> None:
 
 
 def render_part(part: Part, texts: list[str], directory: Path) -> None:
+    """A part of the corpus, spoken by its teacher or recorded."""
     if part.files:
         render_recorded(part, directory)
     else:
@@ -91,16 +92,17 @@ def render_part(part: Part, texts: list[str], directory: Path) -> None:
 
 
 def render(settings: Settings, only: str | None) -> None:
+    """All parts that are missing, or the one named `only`, each in a process of its own."""
     directory = settings.work / "data"
     directory.mkdir(parents=True, exist_ok=True)
     texts = sentences(settings.work, settings.seed)[settings.held_out_texts :]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's of every process: together they have the cores
     missing = [part for part in named(settings.parts, only) if not (directory / f"{part.name}.jsonl").exists()]
     with ProcessPoolExecutor() as processes:
-        for part in as_completed([processes.submit(render_part, part, texts, directory) for part in missing]):
-            if part.exception():
+        for done in as_completed([processes.submit(render_part, part, texts, directory) for part in missing]):
+            if done.exception():
                 processes.shutdown(cancel_futures=True)
-            part.result()
+            done.result()
 
 
 if __name__ == "__main__":

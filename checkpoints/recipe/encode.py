@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from checkpoints.recipe.settings import Part, Settings, load, named
-from checkpoints.recipe.sound import RATE
+from checkpoints.recipe.speech.sound import RATE
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 
@@ -19,6 +19,7 @@ BATCHES = {"cpu": 16, "cuda": 256}  # utterances encoded together
 
 
 def encode(settings: Settings, part: Part, checkpoint: Checkpoint, device: str) -> None:
+    """Write a part's codes; utterances of a like length are encoded together."""
     directory, config = settings.work / "data", checkpoint.codec_config
     encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), device, "fp32")
     lines = [json.loads(line) for line in (directory / f"{part.name}.jsonl").open()]

@@ -13,15 +13,17 @@ import json
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 import soundfile
 
-from checkpoints.recipe import judges, teachers
+from checkpoints.recipe.judging import judges
 from checkpoints.recipe.settings import Settings, load
-from checkpoints.recipe.sound import level, recording, trim
-from checkpoints.recipe.text import sentences
+from checkpoints.recipe.speech import teachers
+from checkpoints.recipe.speech.sound import level, recording, trim
+from checkpoints.recipe.speech.text import sentences
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder.encoder import ReferenceEncoder
 from models.vq_decoder.decoder import VQDecoder
@@ -41,6 +43,7 @@ def speakers(count: int) -> list[teachers.Speaker]:
 
 
 def speech(speaker: teachers.Speaker, text: str) -> np.ndarray:
+    """`text` by a synthetic speaker, as the corpus holds it."""
     return level(trim(teachers.speak(speaker, text, random.Random(SPEAKERS_FROM))[0])[0])
 
 
@@ -52,7 +55,7 @@ def synthetic(settings: Settings, count: int, first: int = 0) -> list[Sample]:
 
 def recorded(folder: Path, texts: Path, count: int) -> list[Sample]:
     """The first `count` recordings of a sentence's length; `texts` has a line `name: text` for each file."""
-    samples = []
+    samples: list[Sample] = []
     for line in gzip.decompress(texts.read_bytes()).decode().splitlines():
         name, _, text = line.strip().partition(": ")
         path = folder / f"{name}.g722"
@@ -67,6 +70,7 @@ def recorded(folder: Path, texts: Path, count: int) -> list[Sample]:
 
 
 def held_out(settings: Settings) -> list[str]:
+    """The sentences kept from training that are long enough to judge."""
     texts = sentences(settings.work, settings.seed)[: settings.held_out_texts]
     return [text for text in texts if len(text) >= SHORTEST]
 
@@ -90,7 +94,7 @@ def by_voice(voices: list[str], said: list[str], recognised: list[str]) -> dict[
     return rates
 
 
-def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict:
+def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample]) -> dict[str, float]:
     """Error rates of the original and of what the codec makes of it, and how alike the speakers sound."""
     config = checkpoint.codec_config
     encoder = ReferenceEncoder(config, checkpoint.codec_tensors("encoder"), "cpu", "fp32")
@@ -107,7 +111,7 @@ def judge_codec(settings: Settings, checkpoint: Checkpoint, samples: list[Sample
 
 def ask(url: str, text: str, seed: int, reference: Sample | None) -> tuple[np.ndarray, float]:
     """The server's speech, and the seconds it took."""
-    body = {"text": text, "seed": seed, "format": "wav", "references": []}
+    body: dict[str, Any] = {"text": text, "seed": seed, "format": "wav", "references": []}
     if reference:
         file = io.BytesIO()
         soundfile.write(file, reference[0], judges.RATE, format="WAV")
@@ -128,12 +132,12 @@ def judge_voice(
     voices: list[str],
     strangers: list[Sample],
     keep: Path | None,
-) -> dict:
+) -> dict[str, dict[str, Any]]:
     """A sentence for each reference, alone and cloned; `strangers` are who a cloned voice might be taken for,
     `voices` what those of the references are made from."""
     count = len(references)
     texts = held_out(settings)[:count]
-    results: dict[str, dict] = {}
+    results: dict[str, dict[str, Any]] = {}
     for kind in ("alone", "cloned"):
         said = [ask(url, text, i, references[i] if kind == "cloned" else None) for i, text in enumerate(texts)]
         sounds = [audio for audio, _ in said]
@@ -178,7 +182,10 @@ if __name__ == "__main__":
     parser.add_argument("--recordings", type=Path, nargs=2, help="a folder of .g722, and their texts")
     arguments = parser.parse_args()
     chosen, count = load(arguments.settings), arguments.count
-    real = recorded(*arguments.recordings, count) if arguments.recordings else None
+    real = None
+    if arguments.recordings:
+        folder, texts = arguments.recordings
+        real = recorded(folder, texts, count)
     if arguments.what == "codec":
         samples = synthetic(chosen, count) if real is None else real
         print(json.dumps(judge_codec(chosen, Checkpoint(arguments.where), samples)))

@@ -21,6 +21,7 @@ def part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def export(settings: Settings, directory: Path) -> None:
+    """Write the checkpoint directory: the running mean of the language model and the codec, in fp16."""
     directory.mkdir(parents=True, exist_ok=True)
     model = network(settings)
     weights = model.state_dict()

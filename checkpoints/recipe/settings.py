@@ -1,9 +1,14 @@
 """The recipe's settings file, checked before anything runs."""
 
-from dataclasses import dataclass, field, fields, replace
+import inspect
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
+
+Kind = TypeVar("Kind")
+AnyPhase = TypeVar("AnyPhase", bound="Phase")
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class LanguageModelTraining:
     """`shape` are keys of config.json. A step learns `fast_frames` frames whole; `noise` is the largest share of frames
     replaced; `guidance` weighs what `guided_layers` are told."""
 
-    shape: dict
+    shape: dict[str, Any]
     phases: tuple[SequencePhase, ...]
     fast_frames: int
     noise: float
@@ -82,6 +87,8 @@ class LanguageModelTraining:
 
 @dataclass(frozen=True)
 class Settings:
+    """The whole file. `work` holds what is made on the way; `held_out_texts` sentences are kept for judging."""
+
     work: Path
     seed: int
     held_out_texts: int
@@ -94,10 +101,10 @@ def load(path: Path) -> Settings:
     """The settings in a YAML file. ValueError names the key that does not belong there."""
     raw = yaml.safe_load(path.read_text())
     parts = tuple(each for part in raw.pop("parts") for each in numbered(strict(Part, part, "parts")))
-    architecture, phases = path.parent / raw["codec"]["architecture"], phases_of(CodecPhase, raw["codec"], "codec")
-    codec = strict(CodecTraining, {**raw["codec"], "architecture": architecture, "phases": phases}, "codec")
-    phases, guided = phases_of(SequencePhase, raw["lm"], "lm"), tuple(raw["lm"]["guided_layers"])
-    lm = strict(LanguageModelTraining, {**raw["lm"], "phases": phases, "guided_layers": guided}, "lm")
+    architecture, crops = path.parent / raw["codec"]["architecture"], phases_of(CodecPhase, raw["codec"], "codec")
+    codec = strict(CodecTraining, {**raw["codec"], "architecture": architecture, "phases": crops}, "codec")
+    sequences, guided = phases_of(SequencePhase, raw["lm"], "lm"), tuple(raw["lm"]["guided_layers"])
+    lm = strict(LanguageModelTraining, {**raw["lm"], "phases": sequences, "guided_layers": guided}, "lm")
     work = Path(raw["work"]).expanduser()
     return strict(Settings, {**raw, "work": work, "codec": codec, "lm": lm, "parts": parts}, path.name)
 
@@ -118,18 +125,20 @@ def numbered(part: Part) -> list[Part]:
     return [replace(each, name=f"{part.name}{i + 1}", seed=part.seed + i) for i in range(part.count)]
 
 
-def phases_of(kind, values: dict, where: str) -> tuple:
+def phases_of(kind: type[Kind], values: dict[str, Any], where: str) -> tuple[Kind, ...]:
+    """The phases of a training, checked one by one."""
     return tuple(strict(kind, phase, f"{where}.phases") for phase in values.get("phases", ()))
 
 
-def strict(kind, values: dict, where: str):
-    unknown = set(values) - {item.name for item in fields(kind)}
-    if unknown:
-        raise ValueError(f"{where}: no setting {sorted(unknown)}; there are {[item.name for item in fields(kind)]}")
+def strict(kind: type[Kind], values: dict[str, Any], where: str) -> Kind:
+    """The dataclass `kind` of these values. Raises ValueError that names each unknown key."""
+    known = [name for name in inspect.signature(kind).parameters]
+    if unknown := set(values) - set(known):
+        raise ValueError(f"{where}: no setting {sorted(unknown)}; there are {known}")
     return kind(**values)
 
 
-def scheduled(phases: tuple[Phase, ...], step: int) -> tuple[Phase, float, float]:
+def scheduled(phases: tuple[AnyPhase, ...], step: int) -> tuple[AnyPhase, float, float]:
     """The phase that a step belongs to, how much of it is over, and the rate."""
     number = next(number for number, phase in enumerate(phases) if step < phase.until)
     phase, start = phases[number], phases[number - 1].until if number else 0

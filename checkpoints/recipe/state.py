@@ -31,7 +31,7 @@ def resume(path: Path, optimizers: list[torch.optim.Optimizer], device: str, **m
         for optimizer, moments in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(moments)
     print(f"going on from step {saved['step']}", flush=True)
-    return saved["step"]
+    return int(saved["step"])
 
 
 def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:

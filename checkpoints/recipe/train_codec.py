@@ -1,7 +1,7 @@
 """Trains the codec: `python -m checkpoints.recipe.train_codec checkpoints/recipe/starter.yaml [--device cuda]`.
 
 First a plain autoencoder, then its codebooks are filled with latents and quantisation begins: quantised from the first
-step they collapse to a few entries. Entries that nobody uses are replaced by current latents, for the first 70 % of a
+step they collapse to a few entries. Entries that are not used are replaced by current latents, for the first 70 % of a
 phase. A phase may be the decoder's alone: what a language model has learned from the codes stays valid. The loss is
 log-mel and spectral convergence at four resolutions, and how differently a recogniser hears it; there is no adversary.
 State is saved as it goes, and the command goes on from it."""
@@ -17,8 +17,10 @@ import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
-from checkpoints.recipe import codec_network, judges, state
-from checkpoints.recipe.listener import Listener
+from checkpoints.recipe import state
+from checkpoints.recipe.judging import judges
+from checkpoints.recipe.judging.listener import Listener
+from checkpoints.recipe.networks import codec as codec_network
 from checkpoints.recipe.settings import CodecTraining, Settings, load, scheduled
 
 # Transform, hop, mel bands. Only the first tells the harmonics of low voices apart.
@@ -36,7 +38,8 @@ class Loss(nn.Module):
             self.register_buffer(f"bank{size}", bank)
 
     def forward(self, heard: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-        mel, convergence = 0.0, 0.0
+        """Both distances between two `[batch, samples]`."""
+        mel, convergence = heard.new_zeros(()), heard.new_zeros(())
         for size, hop, _ in RESOLUTIONS:
             window, bank = getattr(self, f"window{size}"), getattr(self, f"bank{size}")
             one, two = (
@@ -85,7 +88,8 @@ class Codec(nn.Module):
         self.encode = wrap(lambda x: codec_network.run(self.dac.encoder, x))
         self.decode = wrap(lambda x: codec_network.run(self.dac.decoder, x))
 
-    def autocast(self, audio: Tensor):
+    def autocast(self, audio: Tensor) -> torch.autocast:
+        """bf16 where it is safe, on the device that holds the audio."""
         return torch.autocast(audio.device.type, torch.bfloat16)
 
     def latents(self, audio: Tensor) -> Tensor:
@@ -94,6 +98,7 @@ class Codec(nn.Module):
             return self.encode(codec_network.last(audio[:, None]))[:, :, 0].float()
 
     def sound(self, latents: Tensor) -> Tensor:
+        """`[batch, latent, steps]` to `[batch, samples]`, float32."""
         with self.autocast(latents):
             return self.decode(codec_network.last(latents))[:, 0, 0].float()
 
@@ -141,11 +146,13 @@ class Codec(nn.Module):
                 use[dead[: len(chosen)]] = 0.02
 
     def perplexities(self) -> list[int]:
+        """For each codebook the number of entries that would be used if all were used alike."""
         shares = [getattr(self, f"use{n}") / getattr(self, f"use{n}").sum() for n in range(len(self.quantizers))]
         return [round(float(torch.exp(-(share * (share + 1e-9).log()).sum()))) for share in shares]
 
 
 def train(settings: Settings, training: CodecTraining, device: str) -> None:
+    """Train up to the last phase's end, from the state that is kept."""
     torch.manual_seed(settings.seed)
     codec = Codec(training.architecture, training.compile).to(device).train()
     loss_of, crops = Loss(codec.dac.sample_rate).to(device), Crops(settings, training)

@@ -7,8 +7,8 @@ import argparse
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from checkpoints.build import write_tokenizer
 from checkpoints.recipe import state
-from checkpoints.recipe.lm_network import losses
-from checkpoints.recipe.lm_sequences import Batch, Corpus
+from checkpoints.recipe.networks.language_model import losses
+from checkpoints.recipe.networks.sequences import Batch, Corpus
 from checkpoints.recipe.settings import LanguageModelTraining, Settings, load, scheduled
 
 QUERIES = 128  # positions of each sequence whose attention is guided in a step
@@ -52,9 +52,9 @@ def optimizers_of(model: DualARTransformer) -> list[torch.optim.Optimizer]:
     return [muon, torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
-def follow(means: list[Tensor], weights: list[Tensor], count: Tensor) -> None:
+def follow(means: Sequence[Tensor], weights: Sequence[Tensor], count: Tensor | int) -> None:
     """Moves the running mean; while it is young it follows faster, or it would remember the first random weights."""
-    torch._foreach_lerp_(means, weights, max(1 - MEAN, 9 / (10 + int(count))))
+    torch._foreach_lerp_(list(means), list(weights), max(1 - MEAN, 9 / (10 + int(count))))
 
 
 def spoil(values: Tensor, first: int, codebook_size: int, most: float, generator: torch.Generator) -> Tensor:
@@ -88,7 +88,7 @@ def prepare(
 def ahead(draw: Callable[[int], list[Tensor]], steps: range) -> Iterator[list[Tensor]]:
     """What `draw` makes of each step, in order, while those before are learned."""
     with ThreadPoolExecutor(DRAWN_AHEAD) as threads:
-        waiting: deque = deque()
+        waiting: deque[Future[list[Tensor]]] = deque()
         for step in steps:
             waiting.append(threads.submit(draw, step))
             if len(waiting) > DRAWN_AHEAD:
@@ -122,6 +122,7 @@ def judge(model: DualARTransformer, corpus: Corpus, settings: Settings, device: 
 
 
 def train(settings: Settings, device: str, minutes: float) -> None:
+    """Train up to the last phase's end or for so many minutes, from the state that is kept."""
     torch.manual_seed(settings.seed)
     training = settings.lm
     model = network(settings).to(device).train()
@@ -174,6 +175,7 @@ def train(settings: Settings, device: str, minutes: float) -> None:
 
 
 def save(path: Path, model: nn.Module, mean: nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
+    """The state that training goes on from."""
     weights = {"model": model.state_dict(), "mean": mean.state_dict()}
     state.write(path, **weights, optimizers=[each.state_dict() for each in optimizers], step=step)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from checkpoints.recipe.alignment import warp
+from checkpoints.recipe.speech.alignment import warp
 
 pytest.importorskip("numba", reason="librosa's warping needs numba, which only the recipe's requirements install")
 

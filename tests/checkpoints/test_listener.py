@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from checkpoints.recipe.listener import LAYERS, Listener, weights
+from checkpoints.recipe.judging.listener import LAYERS, Listener, weights
 
 FRAMES = 40  # of the encoder, 0.8 s
 

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 import yaml
 from fish_speech.content_sequence import ContentSequence, TextPart, VQPart
 
-from checkpoints.recipe import codec_network, export, settings, state, train_codec, train_lm
-from checkpoints.recipe.lm_network import GUIDED, guidance, losses
-from checkpoints.recipe.lm_sequences import Corpus
+from checkpoints.recipe import export, settings, state, train_codec, train_lm
+from checkpoints.recipe.networks import codec as codec_network
+from checkpoints.recipe.networks.language_model import GUIDED, guidance, losses
+from checkpoints.recipe.networks.sequences import Corpus
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.load import load_engine
 from tests.paths import ROOT

@@ -5,7 +5,7 @@ look at the wrong ones. Warped, moments known exactly (two of Hibari's speakers)
 
 import numpy as np
 
-from checkpoints.recipe.sound import RATE
+from checkpoints.recipe.speech.sound import RATE
 
 STEP = RATE // 100  # samples between the frames that are matched
 
@@ -14,8 +14,9 @@ def features(audio: np.ndarray) -> np.ndarray:
     """What is said more than who says it: 12 cepstra without loudness, each over its own deviation `[12, frames]`."""
     import librosa
 
-    cepstra = librosa.feature.mfcc(y=audio, sr=RATE, n_mfcc=13, n_fft=512, hop_length=STEP, n_mels=40)[1:]
-    return (cepstra - cepstra.mean(1, keepdims=True)) / (cepstra.std(1, keepdims=True) + 1e-6)
+    cepstra: np.ndarray = librosa.feature.mfcc(y=audio, sr=RATE, n_mfcc=13, n_fft=512, hop_length=STEP, n_mels=40)[1:]
+    scaled: np.ndarray = (cepstra - cepstra.mean(1, keepdims=True)) / (cepstra.std(1, keepdims=True) + 1e-6)
+    return scaled
 
 
 def warp(samples: np.ndarray, known: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -24,4 +25,5 @@ def warp(samples: np.ndarray, known: np.ndarray, other: np.ndarray) -> np.ndarra
 
     _, path = librosa.sequence.dtw(features(known), features(other), metric="euclidean")
     here, there = path[::-1].T * STEP
-    return np.interp(samples, here, there)
+    found: np.ndarray = np.interp(samples, here, there)
+    return found

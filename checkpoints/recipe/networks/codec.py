@@ -1,7 +1,9 @@
 """Upstream's codec in the form that trains fastest: its own modules and weights, run with channels last.
 
-It computes the same (tests/recipe), and on a CPU in bf16, compiled, a training step takes half the time: 0.30 against
-0.62 s on 2 cores."""
+It computes the same (tests/checkpoints), and on a CPU in bf16, compiled, a training step takes half the time: 0.30
+against 0.62 s on 2 cores."""
+
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 
-def build(path) -> modded_dac.DAC:
+def build(path: str | Path) -> modded_dac.DAC:
     """The codec that a `codec.yaml` describes, with fresh weights."""
     return instantiate(OmegaConf.load(path))
 
@@ -25,20 +27,24 @@ def run(module: nn.Module, x: Tensor) -> Tensor:
     if isinstance(module, modded_dac.ResidualUnit):
         return x + chain(module.block, x)
     if isinstance(module, modded_dac.Snake1d):
-        alpha = module.alpha[..., None]
+        alpha: Tensor = module.alpha[..., None]
         return x + (alpha + 1e-9).reciprocal() * torch.sin(alpha * x).pow(2)
-    if isinstance(module, nn.Tanh | nn.Identity):
-        return module(x)
-    return chain(module.model if isinstance(module, modded_dac.Decoder) else module.block, x)
+    if isinstance(module, nn.Tanh):
+        return x.tanh()
+    if isinstance(module, nn.Identity):
+        return x
+    return chain(module.get_submodule("model" if isinstance(module, modded_dac.Decoder) else "block"), x)
 
 
-def chain(modules: nn.Sequential, x: Tensor) -> Tensor:
-    for module in modules:
+def chain(modules: nn.Module, x: Tensor) -> Tensor:
+    """The modules of a sequence, one after the other."""
+    for module in modules.children():
         x = run(module, x)
     return x
 
 
 def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
+    """A causal convolution over the last axis of `[batch, channels, 1, time]`."""
     stride, dilation = conv.stride[0], conv.dilation[0]
     x = F.pad(x, ((conv.kernel_size[0] - 1) * dilation + 1 - stride, 0))
     # oneDNN with AMX gets bf16 of 16 channels with a stride wrong, by as much as the result (torch 2.11).
@@ -48,6 +54,7 @@ def convolve(conv: nn.Conv1d, x: Tensor) -> Tensor:
 
 
 def upsample(conv: nn.ConvTranspose1d, x: Tensor) -> Tensor:
+    """A causal transposed convolution: `stride` samples for each one."""
     stride = conv.stride[0]
     return F.conv_transpose2d(x, conv.weight[:, :, None], conv.bias, (1, stride))[..., : x.shape[-1] * stride]
 

@@ -5,6 +5,7 @@ import functools
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,8 @@ def whisper_weights(directory: Path) -> Path:
 
 
 @functools.cache
-def whisper(directory: Path, threads: int = 2):
+def whisper(directory: Path, threads: int = 2) -> Any:
+    """Whisper base in int8, loaded once; `directory` keeps its weights."""
     from faster_whisper import WhisperModel
 
     return WhisperModel(str(whisper_weights(directory).parent), device="cpu", compute_type="int8", cpu_threads=threads)
@@ -42,7 +44,8 @@ def heard(audio: np.ndarray, directory: Path) -> str:
 
 
 @functools.cache
-def sphinx():
+def sphinx() -> Any:
+    """PocketSphinx with its own English model, loaded once."""
     from pocketsphinx import Decoder
 
     return Decoder(samprate=RATE, loglevel="FATAL")
@@ -72,7 +75,8 @@ def error_rates(said: list[str], recognised: list[str]) -> tuple[float, float]:
 
 
 @functools.cache
-def voice_encoder():
+def voice_encoder() -> Any:
+    """Resemblyzer's encoder, loaded once."""
     from resemblyzer import VoiceEncoder
 
     return VoiceEncoder("cpu", verbose=False)
@@ -82,7 +86,8 @@ def speaker(audio: np.ndarray) -> np.ndarray:
     """Who speaks: a unit vector, so that a product of two is their similarity. Needs about a second of speech."""
     from resemblyzer import preprocess_wav
 
-    return voice_encoder().embed_utterance(preprocess_wav(audio.astype(np.float32), source_sr=RATE))
+    vector: np.ndarray = voice_encoder().embed_utterance(preprocess_wav(audio.astype(np.float32), source_sr=RATE))
+    return vector
 
 
 def median_pitch(audio: np.ndarray) -> float:

@@ -16,6 +16,7 @@ def trim(audio: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def level(audio: np.ndarray) -> np.ndarray:
+    """As loud as every utterance, but for peaks over 0.95."""
     rms = float(np.sqrt(np.mean(audio**2))) + 1e-6
     return audio * min(LEVEL / rms, 0.95 / (float(np.abs(audio).max()) + 1e-6))
 

@@ -21,7 +21,7 @@ def weights(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
 
         def number(kind: str) -> int:
-            return struct.unpack(kind, file.read(struct.calcsize(kind)))[0]
+            return int(struct.unpack(kind, file.read(struct.calcsize(kind)))[0])
 
         def text() -> str:
             return file.read(number("<H")).rstrip(b"\0").decode()
@@ -52,21 +52,25 @@ class Listener(nn.Module):
         )
 
     def get(self, name: str) -> Tensor:
-        return getattr(self, name)
+        """A buffer: one of Whisper's tensors with `_` for `/`, the window, or the mel bank."""
+        return self.get_buffer(name)
 
     def mel(self, audio: Tensor) -> Tensor:
         """Whisper's input, `[batch, 80, frames]` at 100 frames a second."""
-        power = torch.stft(audio, 400, 160, window=self.window, return_complex=True)[..., :-1].abs().square()
-        logs = (power.transpose(1, 2) @ self.bank).clamp(min=1e-10).log10().transpose(1, 2)
+        power = torch.stft(audio, 400, 160, window=self.get("window"), return_complex=True)[..., :-1].abs().square()
+        logs = (power.transpose(1, 2) @ self.get("bank")).clamp(min=1e-10).log10().transpose(1, 2)
         return (logs.maximum(logs.amax((1, 2), keepdim=True) - 8) + 4) / 4
 
     def linear(self, name: str, x: Tensor) -> Tensor:
+        """The linear layer of that name."""
         return F.linear(x, self.get(f"{name}_weight"), self.get(f"{name}_bias"))
 
     def norm(self, name: str, x: Tensor) -> Tensor:
+        """The layer norm of that name."""
         return F.layer_norm(x, x.shape[-1:], self.get(f"{name}_gamma"), self.get(f"{name}_beta"))
 
     def layer(self, n: int, x: Tensor) -> Tensor:
+        """Transformer layer `n` on `[batch, positions, 512]`."""
         name = f"layer_{n}"
         heads = self.linear(f"{name}_self_attention_linear_0", self.norm(f"{name}_self_attention_layer_norm", x))
         query, key, value = heads.unflatten(-1, (3, 8, 64)).permute(2, 0, 3, 1, 4)
@@ -79,9 +83,9 @@ class Listener(nn.Module):
         """What is heard in `[batch, samples]` at 16 kHz: `[batch, 50 a second, 512]` for each of LAYERS, normalised."""
         x = self.mel(audio)
         with torch.autocast(audio.device.type, torch.bfloat16):
-            x = F.gelu(F.conv1d(x, self.conv1_weight, self.conv1_bias, padding=1))
-            x = F.gelu(F.conv1d(x, self.conv2_weight, self.conv2_bias, 2, 1)).transpose(1, 2)
-            x, found = x + self.position_encodings_encodings[: x.shape[1]], []
+            x = F.gelu(F.conv1d(x, self.get("conv1_weight"), self.get("conv1_bias"), padding=1))
+            x = F.gelu(F.conv1d(x, self.get("conv2_weight"), self.get("conv2_bias"), 2, 1)).transpose(1, 2)
+            x, found = x + self.get("position_encodings_encodings")[: x.shape[1]], []
             for n in range(LAYERS[-1] + 1):
                 if n:
                     x = self.layer(n - 1, x)

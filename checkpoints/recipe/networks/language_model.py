@@ -8,8 +8,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from fish_speech.models.text2semantic.llama import DualARTransformer, apply_rotary_emb
-from torch import Tensor, nn
+from fish_speech.models.text2semantic.llama import Attention, DualARTransformer, apply_rotary_emb
+from torch import Tensor
 
 GUIDED = (
     (-0.5, 0.5),
@@ -18,7 +18,7 @@ GUIDED = (
 )  # characters after the one spoken that head 0, 1, 2 of a guided layer may see
 
 
-def attend(attention: nn.Module, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def attend(attention: Attention, x: Tensor, rope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Causal self-attention of `[batch, length, dim]`, and its queries and keys `[batch, heads, length, head]`."""
     batch, length, _ = x.shape
     sizes = [
@@ -53,8 +53,9 @@ def embed(model: DualARTransformer, values: Tensor, frames: Tensor) -> Tensor:
     """`[batch, 1 + codebooks, length]` to `[batch, length, dim]`; `frames` marks the positions that hold codes."""
     size = model.config.codebook_size
     offsets = torch.arange(model.config.num_codebooks, device=values.device)[None, :, None] * size
-    codes = model.codebook_embeddings(values[:, 1:] + offsets).sum(1) * frames[..., None]
-    return model.embeddings(values[:, 0]) + codes
+    codes: Tensor = model.codebook_embeddings(values[:, 1:] + offsets).sum(1) * frames[..., None]
+    tokens: Tensor = model.embeddings(values[:, 0])
+    return tokens + codes
 
 
 def losses(
@@ -69,7 +70,8 @@ def losses(
     first = model.tokenizer.semantic_begin_id
     length = values.shape[2] - 1
     holds = (noisy[:, 0, :-1] >= first) & (noisy[:, 0, :-1] < first + model.config.codebook_size)
-    x, told = embed(model, noisy[:, :, :-1], holds), 0.0
+    x = embed(model, noisy[:, :, :-1], holds)
+    told = x.new_zeros(())
     rope = model.freqs_cis[:length]
     for number, layer in enumerate(model.layers):
         y, q, k = attend(layer.attention, layer.attention_norm(x), rope)

@@ -14,6 +14,10 @@ from checkpoints.recipe.settings import Part
 
 SPEAKER = "<|speaker:0|>"
 
+Utterance = tuple[
+    str, np.ndarray, np.ndarray
+]  # text, codes `[frames, codebooks]`, the frame at which each character ends
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -38,9 +42,11 @@ class Corpus:
         self.begin, self.end = tokenizer.get_token_id("<|interleave|>"), tokenizer.get_token_id("<|im_end|>")
         self.speaker = np.array(tokenizer.encode(SPEAKER))
         parts = [part for part in parts if part.lm and (directory / f"{part.name}.codes.npz").exists()]
-        self.utterances, by_part = [], []
+        self.utterances: list[Utterance] = []
+        by_part: list[list[list[int]]] = []
         for part in parts:
-            saved, by_speaker = np.load(directory / f"{part.name}.codes.npz"), {}
+            saved = np.load(directory / f"{part.name}.codes.npz")
+            by_speaker: dict[str, list[int]] = {}
             codes, starts, ends, characters = (saved[name] for name in ("codes", "starts", "ends", "characters"))
             for i, (speaker, text) in enumerate(zip(saved["speakers"].tolist(), saved["texts"].tolist(), strict=True)):
                 by_speaker.setdefault(speaker, []).append(len(self.utterances))
@@ -90,6 +96,7 @@ class Corpus:
         return values, spoken, wanted
 
     def draw(self, rng: np.random.Generator, batch: int, length: int) -> Batch:
+        """A batch of sequences, each of one speaker."""
         speakers = rng.choice(len(self.speakers), batch, p=self.shares)
         rows = [self.sequence(rng.permutation(self.speakers[speaker])[:12].tolist(), length) for speaker in speakers]
         values, spoken, wanted = (np.stack(part) for part in zip(*rows, strict=True))
@@ -99,4 +106,4 @@ class Corpus:
 
     def first_end(self, values: np.ndarray) -> int:
         """Where the first utterance of a sequence ends."""
-        return np.flatnonzero(values[0] == self.end)[0]
+        return int(np.flatnonzero(values[0] == self.end)[0])

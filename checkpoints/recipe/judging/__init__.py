@@ -1,0 +1,1 @@
+"""What speech is judged by: recognisers, voices, pitch, and a loss that hears as a recogniser does."""

@@ -1,0 +1,1 @@
+"""The corpus: its sentences, who speaks them, and when each character sounds."""

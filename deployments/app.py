@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy, RequestRouterConfig
@@ -58,16 +58,16 @@ def _build(args: dict[str, Any]) -> serve.Application:
     if settings.csv_folder:
         csvlog.check_folder(settings.csv_folder)
     voices.check_library(settings.voices_url)
-    logger.info("API keys: %s", len(settings.api_keys) or "none, so that everybody may ask")
+    logger.info("API keys: %s", len(settings.api_keys) or "none: every client may ask")
     checkpoint = Checkpoint(settings.checkpoint_path)
     checkpoint.verify()
     models = planning.models_of(checkpoint)
-    # A redeploy takes the nodes that there are: while it waits, nothing scales that could bring others.
+    # A redeploy plans for the nodes present; nothing scales up while it waits, so that no others would come.
     if not nodes.serving() and (came := nodes.wait(settings.nodes)) < settings.nodes:
         logger.warning(
             "%d of %d nodes with CPUs came: the plan is for these, until the next deployment", came, settings.nodes
         )
-    # What our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
+    # Memory that our own replicas hold must not count as taken, or a redeploy would plan for a smaller machine.
     machines = nodes.profiles(own_processes="ray::ServeReplica:")
     planned = pools.plan(machines, planning.options(settings, checkpoint, models), settings.pool_options)
     if settings.csv_folder:
@@ -87,7 +87,7 @@ def graph(
     models: Mapping[str, ServedModel],
 ) -> serve.Application:
     """The reference-encoder and each pool's other two stages, each with what the plan gives it, and the ingress, spread
-    over the machines that compute: losing a head that does not must take no entrance along."""
+    over the machines that compute: so losing a head node that runs no work loses no ingress."""
     path = str(checkpoint.path)
     encoder, codec = planned.first.stages[ENCODER], checkpoint.codec_config
     reference_encoder = _stage(
@@ -128,7 +128,9 @@ def graph(
     idle = [machine.node for machine in machines if not machine.schedulable_cpus]
     count = len(machines) - len(idle)
     several = count > 1 and settings.ingress_replicas > 1
-    ways = {"max_replicas_per_node": -(-settings.ingress_replicas // count)} if several else {"max_surge_percent": 100}
+    ways: dict[str, Any] = {"max_surge_percent": 100}
+    if several:
+        ways = {"max_replicas_per_node": -(-settings.ingress_replicas // count)}
     ingress = serve.deployment(
         Ingress,
         name="Ingress",
@@ -141,20 +143,27 @@ def graph(
         user_config=DEFAULT_LIMITS.model_dump(),
         logging_config=QUIET,
     )
-    return ingress.bind(settings, planned, codec, checkpoint.codec_key, models, machines, reference_encoder, speaking)
+    return cast(serve.Deployment, ingress).bind(
+        settings, planned, codec, checkpoint.codec_key, models, machines, reference_encoder, speaking
+    )
 
 
 def _elsewhere(nodes: Sequence[str]) -> dict[str, Any]:
-    """Ray's words for: on none of these nodes."""
+    """Ray's options for: on none of these nodes."""
     return {"label_selector": {"ray.io/node-id": f"!in({','.join(nodes)})"}} if nodes else {}
 
 
 def _stage(
     cls: type, name: str, plan: StagePlan, settings: Settings, *, ongoing: int, target: float, spare: bool
 ) -> serve.Deployment:
-    slots = cls is TextToSemantic
     scaling = settings.autoscaling
-    return serve.deployment(
+    policy: dict[str, Any] = {}
+    router: dict[str, Any] = {}
+    if cls is TextToSemantic:
+        policy = {"policy": AutoscalingPolicy(policy_function=follow_slots)}
+        routed: dict[str, Any] = {"request_router_class": StreamRouter}
+        router = {"request_router_config": RequestRouterConfig(**routed)}
+    deployment = serve.deployment(
         cls,
         name=name,
         max_ongoing_requests=ongoing,
@@ -172,12 +181,13 @@ def _stage(
             upscale_delay_s=scaling.upscale_delay_s,
             downscale_delay_s=scaling.downscale_delay_s,
             look_back_period_s=scaling.look_back_s,
-            **({"policy": AutoscalingPolicy(policy_function=follow_slots)} if slots else {}),
+            **policy,
         ),
         graceful_shutdown_timeout_s=SHUTDOWN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         # New replicas serve before old ones stop, where the machines hold both. Else no new one could ever start.
         max_surge_percent=100 if spare else 0,
         logging_config=QUIET,
-        **({"request_router_config": RequestRouterConfig(request_router_class=StreamRouter)} if slots else {}),
+        **router,
     )
+    return cast(serve.Deployment, deployment)  # with a class, Ray gives no decorator

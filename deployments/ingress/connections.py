@@ -41,7 +41,7 @@ class Connection(ABC):
     @property
     @abstractmethod
     def method(self) -> str:
-        """What the access line begins with."""
+        """The first word of the access line."""
 
     @abstractmethod
     def outcome(self, left: bool) -> int:

@@ -1,4 +1,4 @@
-"""The entrance, inside the gate: who may come in, and what a client is told when something fails."""
+"""The entrance, inside the gate: access, and the answer to what fails."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Entrance:
 
 
 class _Response:
-    """What was sent so far. `open`: a WebSocket was accepted, and not closed from this side."""
+    """The part of a response that was sent. `open`: a WebSocket was accepted, and not closed from this side."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._state: dict[str, Any] = scope["state"]

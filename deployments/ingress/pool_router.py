@@ -60,7 +60,7 @@ class PoolRouter:
         found.sort(key=lambda pool: pool.name != wanted)
         if self._state(found[0]) == "asleep":
             found[0].stages.wake()
-        # While the one wanted most starts, or has died, who can speak now does.
+        # While the pool wanted most starts, or has died, another one speaks.
         return sorted(found, key=lambda pool: self._state(pool) != "running")
 
     async def describe(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class PoolRouter:
             before, answers = self._seen.get(pool.name, {}), machines.get(pool.name)
             if before and not answers and self._state(pool) == "running":
                 continue
-            # Of replicas that see the same, one at work: it knows whose work it is.
+            # Where several replicas see the same machine, one at work counts: it knows whose work it is.
             found = {_key(each): each for each in sorted(answers or [here], key=lambda each: each.working)}
             self._seen[pool.name] = {
                 key: deque([*before.get(key, ()), machine], maxlen=round(balance.INTERVAL / LOOK_EVERY))

@@ -49,8 +49,8 @@ class Ingress:
         codec_key: str,
         models: Mapping[str, ServedModel],
         profiles: Sequence[HardwareProfile],
-        reference_encoder: DeploymentHandle,
-        speaking: dict[str, tuple[DeploymentHandle, DeploymentHandle]],
+        reference_encoder: DeploymentHandle[Any],
+        speaking: dict[str, tuple[DeploymentHandle[Any], DeploymentHandle[Any]]],
     ) -> None:
         """`speaking`: each pool's text-to-semantic and VQ-decoder."""
         log_through_serve()

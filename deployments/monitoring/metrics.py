@@ -6,6 +6,8 @@ exact is a counter too. A label whose value is not known is empty.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ray.serve.metrics import Counter, Gauge, Histogram
 
 from cluster.machine.monitor import Load
@@ -14,16 +16,18 @@ from deployments.monitoring.stats import RequestStats, StageLoad
 
 SECONDS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0]
 RATIOS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0]
+Labels = Any  # a tuple of names; Ray annotates one of a single name
 WIDTHS = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0]
 
 
 class RequestMetrics:
-    """Of an ingress replica: the speech requests that it has answered, and its cache of encoded references. `tier` is
-    what it plans for; a request's own is that of the replica that spoke."""
+    """Metrics of an ingress replica: its speech requests, and its cache of encoded references. `tier` is what it plans
+    for; a request's own is that of the replica that spoke."""
 
     def __init__(self, tier: str) -> None:
         self._tier = tier
-        labels, staged = ("device", "tier"), ("stage", "device", "tier")
+        labels: Labels = ("device", "tier")
+        staged: Labels = ("stage", *labels)
         self._requests = Counter("shoal_requests_total", "Speech requests by HTTP status.", ("status", *labels))
         self._audio = Counter("shoal_audio_seconds_total", "Seconds of audio made.", labels)
         self._wall = Counter("shoal_wall_seconds_total", "Seconds that requests with audio took, each its own.", labels)
@@ -82,11 +86,13 @@ class CacheMetrics:
 
     def __init__(self, cache: str, tier: str) -> None:
         self._tags = {"cache": cache, "tier": tier}
-        self._hits = Counter("shoal_cache_hits_total", "Look-ups that found their entry.", ("cache", "tier"))
-        self._misses = Counter("shoal_cache_misses_total", "Look-ups that did not.", ("cache", "tier"))
+        labels: Labels = ("cache", "tier")
+        self._hits = Counter("shoal_cache_hits_total", "Look-ups that found their entry.", labels)
+        self._misses = Counter("shoal_cache_misses_total", "Look-ups that did not.", labels)
         self._told = 0, 0
 
     def tell(self, hits: int, misses: int) -> None:
+        """Follow the cache, whose counts run from its start."""
         for counter, now, before in zip((self._hits, self._misses), (hits, misses), self._told, strict=True):
             if now > before:
                 counter.inc(now - before, self._tags)
@@ -94,7 +100,7 @@ class CacheMetrics:
 
 
 class StageMetrics:
-    """Of a stage's replica: its slots, its memory, and its machine."""
+    """Metrics of a stage's replica: its slots, its memory, and its machine."""
 
     def __init__(self, stage: str, device: str, tier: str) -> None:
         self._labels = {"stage": stage, "device": device, "tier": tier}
@@ -127,5 +133,6 @@ class StageMetrics:
         if value is None:
             return
         if name not in self._gauges:
-            self._gauges[name] = Gauge(name, description, tuple(self._labels | extra))
+            labels: Labels = tuple(self._labels | extra)
+            self._gauges[name] = Gauge(name, description, labels)
         self._gauges[name].set(value, self._labels | extra)

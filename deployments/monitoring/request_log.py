@@ -1,4 +1,4 @@
-"""What becomes of a finished request's figures: metrics, the latest in memory, a row of synthesis_*.csv when asked."""
+"""A finished request's figures: into metrics, into memory with the latest, and into synthesis_*.csv when asked."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ANSWER_WITHIN = 3.0  # seconds, of an agent
 SCRAPED_WITHIN = 8.0  # seconds, of all of it; Prometheus gives up after 10
 PREFIX = "ray_"  # Ray's, before every name
 OURS = tuple(f"{start}{PREFIX}shoal_" for start in ("", "# HELP ", "# TYPE "))
-# What Ray and OpenTelemetry add to every series, and tells nothing that `replica` does not.
+# Labels that Ray and OpenTelemetry add to every series, and that tell nothing beside `replica`.
 NOISE = {"Component", "SessionName", "Version", "WorkerId", "deployment"}
 
 _opener = build_opener(ProxyHandler({}))  # agents are neighbours: never through a proxy
@@ -66,7 +66,8 @@ def _agents() -> list[str]:
 async def _ask(address: str) -> str | None:
     def get() -> str:
         with _opener.open(address, timeout=ANSWER_WITHIN) as answer:
-            return answer.read().decode()
+            text: str = answer.read().decode()
+            return text
 
     try:
         return await asyncio.to_thread(get)
@@ -76,7 +77,7 @@ async def _ask(address: str) -> str | None:
 
 
 def join(texts: Iterable[str], application: str) -> bytes:
-    """What several agents export of one application, as one document with each metric once (pure)."""
+    """The exports of several agents about one application, as one document with each metric once (pure)."""
     families: dict[str, Metric] = {}
     for text in texts:
         ours = "\n".join(line for line in text.splitlines() if line.startswith(OURS)) + "\n"
@@ -95,7 +96,7 @@ def _renamed(label: str) -> str:
 
 
 class _Joined:
-    """What prometheus_client writes out: anything with `collect`."""
+    """A collector, as prometheus_client writes it out: anything with `collect`."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families

@@ -1,4 +1,4 @@
-"""One answer for many who ask the same: asked for once at a time, however many wait for it or give up waiting."""
+"""One answer shared by all callers: asked for once at a time, however many wait for it or give up waiting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class SharedAnswer(Generic[T]):
-    """What `ask` answers, at most `every` seconds old. Ray's questions block a thread until the head is back, and each
+    """The answer of `ask`, at most `every` seconds old. Ray's questions block a thread until the head is back, and each
     replica has few threads: one that is not answered is waited for, not asked again."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]], every: float, within: float) -> None:

@@ -30,13 +30,13 @@ class Origin:
 
     @property
     def weights(self) -> str:
-        """What the weights are multiplied as."""
+        """The type that the weights are multiplied in."""
         return self.precision if self.quantization == "none" else self.quantization
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a replica's machine did while it worked: mean percent of its cores, percent of its busiest GPU, bytes of
+    """Use of a replica's machine while it worked: mean percent of its cores, percent of its busiest GPU, bytes of
     VRAM at most, and the replica's resident bytes at the end."""
 
     cpu: float | None
@@ -47,6 +47,7 @@ class Use:
 
     @classmethod
     def of(cls, usage: Usage) -> Use:
+        """The monitor's figures, and the resident bytes now."""
         rss = psutil.Process().memory_info().rss
         return cls(usage.cpu_mean, usage.gpu_mean, usage.gpu_peak, usage.vram_peak, rss)
 
@@ -161,7 +162,7 @@ def current_trace() -> Trace:
 
 @contextmanager
 def traced(request_id: str) -> Iterator[Trace]:
-    """What is done inside, and by tasks begun inside, belongs to this request id."""
+    """Work inside, and in tasks begun inside, belongs to this request id."""
     trace = Trace(request_id)
     token = _trace.set(trace)
     try:

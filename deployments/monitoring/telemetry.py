@@ -1,4 +1,4 @@
-"""What a stage's replica tells about itself and its machine: gauges for Prometheus, rows for realtime_*.csv."""
+"""Figures of a stage's replica and of its machine: gauges for Prometheus, rows for realtime_*.csv."""
 
 from __future__ import annotations
 

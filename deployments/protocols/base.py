@@ -1,4 +1,4 @@
-"""What a wire format tells the server about itself."""
+"""A protocol as an object: what a wire format tells the server about itself."""
 
 from __future__ import annotations
 

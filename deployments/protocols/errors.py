@@ -32,7 +32,7 @@ def answer(error: Exception, protocol: Protocol, request_id: str) -> JSONRespons
 
 
 def farewell(error: Exception, protocol: Protocol, request_id: str) -> tuple[str | bytes | None, int]:
-    """What an open WebSocket is told of `error`: the last message, and the close code."""
+    """The last message to an open WebSocket that fails with `error`, and its close code."""
     status = status_of(error)
     event = protocol.error_event and protocol.error_event(status, message(error, request_id), error)
     return event, close_code(status)

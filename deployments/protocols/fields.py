@@ -148,7 +148,7 @@ class Fields(BaseModel):
 
     @classmethod
     def names(cls) -> set[str]:
-        """What the declared fields are called, their other names too."""
+        """The names of the declared fields, and their aliases."""
         found = set(cls.model_fields)
         for field in cls.model_fields.values():
             choices = getattr(field.validation_alias, "choices", ())

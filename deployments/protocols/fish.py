@@ -16,7 +16,7 @@ from deployments.protocols.base import Protocol, pipeline_of, plain_body
 from deployments.protocols.cloning import Cloning, registered_voice
 from models.types import SynthesisRequest
 
-# What LiveKit's plugin, now and before, sends as the voice when nobody chose one.
+# LiveKit's plugin sends these, now and before, when no voice was chosen.
 STOCK_VOICES = frozenset(("933563129e564b19a115bedd57b7406a", "8ef4a238714b45718ce04243307c57a7"))
 
 AUTOMATIC = -1000  # the SDK's word for a bit rate that the server chooses
@@ -48,7 +48,7 @@ class TTSRequest(Cloning):
 
     @property
     def volume_db(self) -> float:
-        """What is added to the loudness."""
+        """Decibels added to the loudness."""
         return self.prosody.volume if self.volume is None else self.volume
 
     def synthesis(self, voice: str | None) -> SynthesisRequest:

@@ -19,20 +19,24 @@ EXTENSIONS = ["model_repository", "binary_tensor_data"]
 
 
 async def server(request: Request) -> Response:
+    """GET /v2: the server, and the extensions that it speaks."""
     body = {"name": "shoal", "version": request.app.state.info.version, "extensions": EXTENSIONS}
     return JSONResponse(body)
 
 
 async def live(request: Request) -> Response:
+    """GET /v2/health/live."""
     return JSONResponse({"live": True})
 
 
 async def ready(request: Request) -> Response:
+    """GET /v2/health/ready: 503 while a stage cannot work."""
     stages = await request.app.state.info.ready()
     return _readiness(all(stages.values()))
 
 
 async def metadata(request: Request) -> Response:
+    """GET /v2/models/{name}."""
     return JSONResponse(_model(request).metadata())
 
 
@@ -42,6 +46,7 @@ async def config(request: Request) -> Response:
 
 
 async def model_ready(request: Request) -> Response:
+    """GET /v2/models/{name}/ready."""
     return _readiness(await _is_ready(request, _model(request)))
 
 
@@ -65,7 +70,7 @@ async def infer(request: Request) -> Response:
 
 def _model(request: Request) -> ServedModel:
     name, version = request.path_params["name"], request.path_params.get("version", VERSION)
-    models = request.app.state.info.models
+    models: dict[str, ServedModel] = request.app.state.info.models
     if name not in models:
         raise HTTPException(404, f"Unknown model {name!r}; there are {', '.join(models)}.")
     if version != VERSION:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -21,12 +21,12 @@ from deployments.protocols import fields
 from deployments.protocols.audio import SpeechStream
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.speech import Speech
-from models.repository.config import ModelConfig
+from models.repository.config import ModelConfig, Tensor
 from models.suggest import did_you_mean
 from models.types import InvalidRequest, Reference, SynthesisRequest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-DTYPES = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
+DTYPES: dict[str, np.dtype[Any]] = {"FP32": np.dtype("<f4"), "INT32": np.dtype("<i4"), "INT64": np.dtype("<i8")}
 
 
 class InputTensor(fields.Fields):
@@ -40,11 +40,15 @@ class InputTensor(fields.Fields):
 
 
 class OutputTensor(fields.Fields):
+    """An output that is asked for."""
+
     name: str
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
 class InferRequest(fields.Fields):
+    """The JSON of an inference request."""
+
     inputs: list[InputTensor]
     outputs: list[OutputTensor] = Field(default_factory=list)
     id: str | None = None
@@ -52,6 +56,7 @@ class InferRequest(fields.Fields):
 
     @property
     def wants_binary(self) -> bool:
+        """Whether any output is to follow the JSON in bytes."""
         always = bool(self.parameters.get("binary_data_output"))
         return any(each.parameters.get("binary_data", always) for each in self.outputs) if self.outputs else always
 
@@ -74,6 +79,7 @@ class SpeechInputs(fields.Generation):
         return self
 
     def synthesis(self) -> SynthesisRequest:
+        """Raises InvalidRequest for a value out of range."""
         audio, text = self.reference_audio, self.reference_text
         references = (Reference(audio, text),) if audio and text else ()
         return SynthesisRequest(self.text, references, self.voice, self.sampling(), format="pcm")
@@ -98,7 +104,7 @@ async def speech(request: Request, model: ModelConfig) -> Response:
 
 
 def _ignored(asked: InferRequest) -> list[str]:
-    """What a request has that changes nothing here, as `parameters.priority`."""
+    """The names in a request that change nothing here, as `parameters.priority`."""
     return [*fields.ignored(asked), *(f"parameters.{name}" for name in asked.parameters if name not in PARAMETERS)]
 
 
@@ -113,7 +119,7 @@ def _split(body: bytes, header_length: str | None) -> tuple[InferRequest, bytes]
         raise InvalidRequest(f"The body is no inference request: {error}") from None
 
 
-def _named(tensors: list, name: str):
+def _named(tensors: Sequence[Tensor], name: str) -> Tensor:
     for tensor in tensors:
         if tensor.name == name:
             return tensor
@@ -122,7 +128,8 @@ def _named(tensors: list, name: str):
 
 def _values(asked: InferRequest, raw: bytes, model: ModelConfig) -> dict[str, Any]:
     """Every input's single value, by its name in small letters. Binary ones lie in `raw` one after the other."""
-    values, at = {}, 0
+    values: dict[str, Any] = {}
+    at = 0
     for given in asked.inputs:
         tensor = _named(model.inputs, given.name)
         if given.datatype != tensor.datatype:
@@ -154,7 +161,8 @@ def _unpacked(given: InputTensor, data: bytes) -> list[Any]:
         number = float if dtype.kind == "f" else int
         # Through the shortest text of a value: 0.9 in four bytes is 0.9 again, not 0.8999999761581421.
         return [number(str(each)) for each in np.frombuffer(data, dtype, min(2, len(data) // dtype.itemsize))]
-    values, at = [], 0
+    values: list[bytes] = []
+    at = 0
     while at + 4 <= len(data) and len(values) < 2:
         (length,) = struct.unpack_from("<I", data, at)
         values.append(data[at + 4 : at + 4 + length])

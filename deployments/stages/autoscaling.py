@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ray.serve.config import AutoscalingContext
 
@@ -14,9 +15,9 @@ def replicas_for(slots_wanted: Iterable[float], target: float) -> float:
     return sum(slots_wanted) / target
 
 
-def follow_slots(context: AutoscalingContext) -> tuple[float, dict]:
+def follow_slots(context: AutoscalingContext) -> tuple[float, dict[str, Any]]:
     """Serve's policy hook; bounds, delays and the start from zero are applied around it."""
-    reported = context.aggregated_metrics.get("slots_wanted", {})
-    if not reported:  # a replica that has just started has not reported yet
+    reported = (context.aggregated_metrics or {}).get("slots_wanted", {})
+    if not reported or context.config is None:  # a replica that has just started has not reported yet
         return context.target_num_replicas, {}
     return replicas_for(reported.values(), context.config.get_target_ongoing_requests()), {}

@@ -12,7 +12,7 @@ from models.runtime.health import Health
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Loaded = TypeVar("Loaded")
+T = TypeVar("T")
 
 STALLED_AFTER = 600.0  # seconds; the longest recordings take minutes on the slowest machines
 
@@ -44,7 +44,7 @@ class Batcher(Generic[Item, Result]):
             self._task = asyncio.create_task(self._drain())
         return await future
 
-    def load(self, function: Callable[[], Loaded]) -> Loaded:
+    def load(self, function: Callable[[], T]) -> T:
         """Run something on the batcher's thread before its first call, and wait. A network is made there: glibc keeps
         what a thread freed for that thread, and another one's calls would claim it once more (0.3 GB of a decoder)."""
         return self._thread.submit(function).result()
@@ -53,7 +53,7 @@ class Batcher(Generic[Item, Result]):
         """Raise NotReady if a call is stuck, or calls only fail: Ray then replaces the replica."""
         self._health.check()
 
-    async def run(self, function: Callable[[], Result]) -> Result:
+    async def run(self, function: Callable[[], T]) -> T:
         """Run anything on the batcher's thread, after the call under way."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
@@ -63,7 +63,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch = []
+            batch: list[tuple[Item, asyncio.Future[Result]]] = []
             while self._waiting and len(batch) < self._limit:
                 item, future = self._waiting.popleft()
                 if not future.done():

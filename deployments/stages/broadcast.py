@@ -56,7 +56,7 @@ class Replicas:
 
 
 async def broadcast(stage: DeploymentHandle[Any], method: str, *args: Any) -> list[Any]:
-    """What every replica of a deployment answers; those that are silent or fail are left out."""
+    """The answers of every replica of a deployment; those that are silent or fail are left out."""
     try:
         # `results_async` gives up on all replicas when one is silent (Ray 2.60).
         async with asyncio.timeout(ANSWER_WITHIN):

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from ray.exceptions import ObjectLostError, RayActorError, RayError, RayTaskError, TaskCancelledError
@@ -19,7 +19,7 @@ from ray.serve.exceptions import (
     RayServeException,
     RequestCancelledError,
 )
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from deployments.monitoring.stats import Origin, SegmentStats, current_trace
 from deployments.stages.batcher import STALLED_AFTER
@@ -37,9 +37,9 @@ class RayStages:
 
     def __init__(
         self,
-        reference_encoder: DeploymentHandle,
-        text_to_semantic: DeploymentHandle,
-        vq_decoder: DeploymentHandle,
+        reference_encoder: DeploymentHandle[Any],
+        text_to_semantic: DeploymentHandle[Any],
+        vq_decoder: DeploymentHandle[Any],
         *,
         sample_rate: int,
         frame_length: int,
@@ -59,6 +59,7 @@ class RayStages:
         self.failed_at = -math.inf
 
     async def encode(self, audio: bytes) -> EncodedAudio:
+        """Raises NotAudio, TooLarge, Busy, NotReady."""
         with _translated():
             async with asyncio.timeout(STALLED_AFTER):
                 request_id = current_trace().request_id
@@ -66,11 +67,13 @@ class RayStages:
                 return await _of_the_same_codec(ask)
 
     async def room(self, reference: EncodedReference) -> int:
+        """Raises NotReady."""
         with _translated():
             async with asyncio.timeout(STARTED_WITHIN):
                 return await _of_the_same_codec(lambda: self._room.remote(reference, self.codec_key))
 
     def wake(self) -> None:
+        """Start what stands by; returns at once."""
         # Together: a request alone would start text-to-semantic only when the decoder is there to ask it.
         for machine in self._machines:
             machine.remote()
@@ -78,22 +81,24 @@ class RayStages:
     async def speak(
         self, prompt: Prompt, within: float = STARTED_WITHIN
     ) -> AsyncGenerator[Origin | np.ndarray | SegmentStats, None]:
+        """As `Stages.speak`; the client's pace reaches the engine as acknowledgements."""
         # One request has several streams; the stages' logs name the stream, and so the request.
-        stream_id, blocks = f"{current_trace().request_id}.{uuid.uuid4().hex[:8]}", None
+        stream_id = f"{current_trace().request_id}.{uuid.uuid4().hex[:8]}"
+        blocks: DeploymentResponseGenerator[Any] | None = None
         frames = acknowledged = 0
 
-        async def begin() -> Origin:
+        async def begin() -> tuple[Origin, DeploymentResponseGenerator[Any]]:
             nonlocal blocks
-            blocks = self._stream.remote(stream_id, prompt, self.codec_key)
-            return await anext(blocks)
+            blocks = cast("DeploymentResponseGenerator[Any]", self._stream.remote(stream_id, prompt, self.codec_key))
+            return await anext(blocks), blocks
 
         self.active += 1
         try:
             with _translated():
                 async with asyncio.timeout(within):
-                    origin = await _of_the_same_codec(begin)
+                    origin, stream = await _of_the_same_codec(begin)
                 yield origin
-                async for block in blocks:
+                async for block in stream:
                     yield block
                     if not isinstance(block, np.ndarray):
                         continue
@@ -111,8 +116,8 @@ class RayStages:
 
 
 async def _of_the_same_codec(ask: Callable[[], Awaitable[T]]) -> T:
-    """What `ask` gives. Where another checkpoint is being deployed it is asked again, until it reaches a replica with
-    the codec of this ingress; raises OtherCodec after as long as a request waits for a replica that is loading."""
+    """The result of `ask`. Where another checkpoint is being deployed it is asked again, until it reaches a replica
+    with the codec of this ingress; raises OtherCodec after as long as a request waits for a replica that is loading."""
     deadline = time.monotonic() + STARTED_WITHIN
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What every replica does before it loads a network, and before it takes a request."""
+"""Steps of every replica before it loads a network, and before it takes a request."""
 
 from __future__ import annotations
 

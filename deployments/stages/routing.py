@@ -19,6 +19,7 @@ class StreamRouter(FIFOMixin, MultiplexMixin, RequestRouter):
     async def choose_replicas(
         self, candidate_replicas: list[RunningReplica], pending_request: PendingRequest | None = None
     ) -> list[list[RunningReplica]]:
+        """Serve's hook: the candidates, in ranks."""
         named = pending_request.metadata.multiplexed_model_id if pending_request else ""
         if chosen := [replica for replica in candidate_replicas if replica.replica_id.unique_id == named]:
             return [chosen]

@@ -16,7 +16,7 @@ from deployments.monitoring.shared_answer import SharedAnswer
 ASK_EVERY = 1.0  # seconds; health checks come often, and each question costs the controller a call
 ANSWER_WITHIN = 2.0  # seconds; after that what was last known holds, as it does while the head of a cluster is away
 
-# What the model repository calls a model, and what Ray calls its deployment.
+# A model's name in the model repository: its deployment's name in Ray.
 DEPLOYMENTS = {ENCODER: "ReferenceEncoder", LM: "TextToSemantic", DECODER: "VQDecoder"}
 
 
@@ -64,7 +64,7 @@ class GraphStatus:
     def _pool(self, pool: str) -> PoolStatus:
         stages = self._plans.plans[pool].stages
         speaking = [model for model in (LM, DECODER) if model in stages]
-        replicas = {model: self._running(model, pool) for model in speaking}
+        replicas: dict[str, int] = {model: self._running(model, pool) for model in speaking}
         if all(replicas.values()):
             return PoolStatus("running", replicas)
         if any(stages[model].min_replicas > 0 and not replicas[model] for model in speaking):
@@ -74,7 +74,7 @@ class GraphStatus:
 
     def _running(self, model: str, pool: str) -> int:
         found = self._deployments.get(deployment_name(model, pool, self._plans))
-        return found.replica_states.get("RUNNING", 0) if found else 0
+        return sum(count for state, count in found.replica_states.items() if state == "RUNNING") if found else 0
 
     async def _ask_serve(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from ray import serve
@@ -22,10 +23,11 @@ from models.text_to_semantic.engine.blocks import Pace, ramp
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.streaming import blocks, submit
 from models.text_to_semantic.load import load_engine
+from models.text_to_semantic.network.linear import Quantization
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import EncodedReference, Finished, Prompt
 
-# Of audio that a stream may be ahead of what its client has been sent. Longer than 1,024 frames of S1-mini: a replica
+# Seconds of audio that a stream may be ahead of its client. Longer than 1,024 frames of S1-mini: a replica
 # that goes hears no acknowledgements any more (Serve's routers forget it), and must still finish what it speaks.
 LEAD_SECONDS = 60.0
 
@@ -38,7 +40,7 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 
         checkpoint,
         device=stage.device,
         dtype=DTYPES[stage.precision],
-        quantization=stage.quantization,
+        quantization=cast("Quantization", stage.quantization),  # one of the plan's
         compiled=stage.compile,
         slots=stage.slots,
         threads=stage.threads,
@@ -63,7 +65,7 @@ class TextToSemantic:
         replica = serve.get_replica_context().replica_id.unique_id
         engine = self._engine  # which is what runs, and the stage what was planned
         self._origin = Origin(replica, plan.tier, stage.device, stage.precision, engine.quantization, engine.compiled)
-        # A GPU's work comes in bursts; without one, nobody reads more than the gauges of every second.
+        # A GPU's work comes in bursts; without one, only the gauges of every second are read.
         interval = 0.1 if stage.device == "cuda" else 1.0
         self._telemetry = Telemetry(LM, stage.device, plan.tier, csv, self._load, interval)
 
@@ -128,7 +130,7 @@ class TextToSemantic:
         self._engine.clear_prefixes(halve)
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What the autoscaling policy looks at: slots that are taken or waited for."""
+        """Slots that are taken or waited for: the autoscaling policy's measure."""
         stats = self._engine.stats()
         return {"slots_wanted": float(stats["slots_used"] + stats["waiting"])}
 

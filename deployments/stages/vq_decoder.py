@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
-from ray.serve.handle import DeploymentHandle
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
 
 from cluster.planning.plan import Plan
 from cluster.planning.stages import DECODER
@@ -28,7 +29,7 @@ class VQDecoder:
     """One replica; ready when it has decoded once. Its streams' states live here from first to last block."""
 
     def __init__(
-        self, checkpoint: str, plan: Plan, streams: int, text_to_semantic: DeploymentHandle, csv: Path | None
+        self, checkpoint: str, plan: Plan, streams: int, text_to_semantic: DeploymentHandle[Any], csv: Path | None
     ) -> None:
         stage = plan.stages[DECODER]
         prepare(stage)
@@ -49,8 +50,9 @@ class VQDecoder:
         more blocks it waits, once gRPC's window is full.
         """
         check_codec(self._codec_key, codec_key)
-        blocks = self._generate.remote(stream_id, prompt, codec_key)
-        stream, codebooks, widths, seconds = None, 0, [], 0.0
+        blocks = cast("DeploymentResponseGenerator[Any]", self._generate.remote(stream_id, prompt, codec_key))
+        stream, codebooks, seconds = None, 0, 0.0
+        widths: list[int] = []
         try:
             async for block in blocks:
                 if isinstance(block, Origin):

@@ -33,9 +33,11 @@ class EstimateRequest(fields.Fields):
 
     @property
     def chars(self) -> int:
-        return self.text_length if self.text is None else len(self.text)
+        """The length of the text."""
+        return (self.text_length or 0) if self.text is None else len(self.text)
 
     def claim(self, costs: Costs, segment_chars: int, chars: int) -> Claim:
+        """What a text of `chars` characters would claim, asked like this one."""
         return claim(
             costs,
             text_chars=chars,
@@ -61,6 +63,7 @@ class Estimate(BaseModel):
 
 
 async def estimate(request: Request) -> Response:
+    """POST /estimate-memory. Raises NotReady where no engine runs."""
     asked = await fields.parse(request, EstimateRequest)
     pipeline = request.app.state.pipeline
     engines = await request.app.state.info.engines()

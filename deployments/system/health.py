@@ -105,6 +105,7 @@ async def health(request: Request) -> Response:
 
 
 async def system_status(request: Request) -> Response:
+    """GET /system-status."""
     return _json(await read_system(request.app.state.info))
 
 
@@ -179,15 +180,18 @@ def _machine(each: MachineLoad) -> schemas.MachineStatus:
 
 
 async def emotions(request: Request) -> Response:
+    """GET /emotions."""
     return _json(schemas.Emotions(note=EMOTION_NOTE, emotions=list(EMOTIONS), tones=list(TONES), special=list(SPECIAL)))
 
 
 async def languages(request: Request) -> Response:
+    """GET /languages."""
     spoken = [schemas.Language(code=code, name=name, normalized=code in LANGUAGES) for code, name in SPOKEN.items()]
     return _json(schemas.Languages(note=LANGUAGE_NOTE, languages=spoken))
 
 
 async def metrics(request: Request) -> Response:
+    """GET /metrics, in Prometheus's text format."""
     return Response(await request.app.state.info.metrics(), media_type=PROMETHEUS_TEXT)
 
 

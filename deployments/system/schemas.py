@@ -8,6 +8,8 @@ from pydantic import BaseModel
 
 
 class CacheStatus(BaseModel):
+    """A cache's use since the replica started."""
+
     entries: int
     hits: int
     misses: int
@@ -117,6 +119,8 @@ class Knobs(BaseModel):
 
 
 class Reading(BaseModel):
+    """How the server was set and fared at one moment."""
+
     knobs: Knobs
     system: SystemStatus
 
@@ -148,5 +152,7 @@ class Language(BaseModel):
 
 
 class Languages(BaseModel):
+    """What the checkpoint speaks."""
+
     note: str
     languages: list[Language]

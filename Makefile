@@ -63,7 +63,7 @@ lint: dev
 	$(RUN) -m mypy
 	@test ! -e .clang-format || $(VENV)/bin/clang-format --dry-run -Werror $$(find models tests -name '*.h' -o -name '*.cpp')
 
-LOCK := uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml \
+LOCK := uv pip compile --universal --python-version 3.11 --fork-strategy fewest pyproject.toml --extra serve \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
 
 lock:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-PACKAGES = ("deployments", "models", "cluster", "checkpoints", "tests")
+PACKAGES = ("deployments", "models", "cluster", "checkpoints", "shoal", "tests")
 
 
 def imports(path: Path) -> Iterator[str]:

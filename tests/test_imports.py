@@ -27,7 +27,8 @@ FORBIDDEN = [
     ("models/**/*.py", {"deployments", "cluster", "checkpoints", "tests", "ray", *HTTP}),
     ("cluster/**/*.py", {"deployments", "models", "checkpoints", "tests", "ray", *HTTP}),
     ("checkpoints/**/*.py", {"deployments", "cluster", "tests", "ray", *HTTP}),
-    ("deployments/**/*.py", {"tests", "checkpoints"}),
+    ("deployments/**/*.py", {"tests", "checkpoints", "shoal"}),
+    ("shoal/**/*.py", {"deployments", "models", "cluster", "checkpoints", "tests", "ray", "torch", "numpy"}),
     # HTTP is spoken in ingress, protocols, system and page only; synthesis does not know Ray either.
     *((f"deployments/{place}", HTTP) for place in ("*.py", "stages/*.py", "monitoring/*.py")),
     ("deployments/synthesis/*.py", {"ray", *HTTP}),
@@ -54,7 +55,7 @@ TOOLS = {
     *("descript-audio-codec", "einops", "loguru", "loralib"),  # what upstream's networks import
 }
 STUBS = "types-"  # types of packages that have none of their own: for mypy
-OPTIONAL = {"matplotlib"}  # the benchmark draws only where it is installed
+OPTIONAL = {"matplotlib"}  # the benchmarks draw only where it is installed
 
 
 def packages(pattern: str) -> dict[str, set[str]]:
@@ -78,14 +79,17 @@ def test_networks_need_torch_only(pattern: str) -> None:
 
 def test_dependencies_are_those_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    declared = _names(project["project"]["dependencies"])
+    command = _names(project["project"]["dependencies"])
+    extra = _names(project["project"]["optional-dependencies"]["serve"])
+    assert _third_party("shoal") - OPTIONAL - {"huggingface-hub"} == command, "`shoal download` serves"
+    declared = command | extra
     dev = _names(project["dependency-groups"]["dev"])
     recipe = _names((ROOT / "checkpoints/recipe/requirements.txt").read_text().splitlines())
     assert _third_party("checkpoints/recipe") - declared - dev - recipe == set(), (
         "imported by the recipe, but not listed"
     )
     served = _third_party(*sources.PACKAGES[:-1]) - recipe - (_third_party("checkpoints/recipe") & dev)
-    assert served - declared == set(), "imported, but not declared"
+    assert served - declared - OPTIONAL == set(), "imported, but not declared"
     assert _third_party("tests") - declared - dev - OPTIONAL == set(), "imported by tests, but not declared"
     assert declared - served - TOOLS == set(), "declared, but not imported"
     unused = {name for name in dev - _third_party("tests") - TOOLS if not name.startswith(STUBS)}

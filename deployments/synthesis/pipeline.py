@@ -144,7 +144,7 @@ class Pipeline:
             if request.on_long_text == "truncate":
                 raise InvalidRequest("on_long_text 'truncate' needs the whole text at once: leave it out.")
             return StreamedText(request.text, reader, limits.text_chars, stats), headers
-        text, cut = spoken_text(request.text, request.on_long_text, limits)
+        text, cut = spoken_text(request.text, request.on_long_text, limits, self._rules)
         segments = read(text, reader) if len(text) <= SHORT else await asyncio.to_thread(read, text, reader)
         stats.segments = len(segments)
         return WholeText(segments), headers | cut

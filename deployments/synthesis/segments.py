@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from deployments.settings import DEFAULT_LIMITS
-from models.text import text as texts
+from models.text import safety
 from models.text.reader import ReaderOptions
+from models.text.rules import TextRules
 from models.types import EncodedReference, Prompt, SynthesisRequest
 
 
@@ -37,15 +38,15 @@ def reader_options(request: SynthesisRequest, limits: Limits) -> ReaderOptions:
     return ReaderOptions(length, first, normalize=request.normalize)
 
 
-def spoken_text(whole: str, on_long_text: str, limits: Limits) -> tuple[str, dict[str, str]]:
+def spoken_text(whole: str, on_long_text: str, limits: Limits, rules: TextRules) -> tuple[str, dict[str, str]]:
     """What is spoken of a whole text, and the response headers that say what was cut off.
 
     Raises Unsayable where the text is empty, TooLarge.
     """
-    text = texts.check(whole, limits.text_chars)
+    text = safety.check(whole, limits.text_chars)
     if on_long_text != "truncate":
         return text, {}
-    cut = texts.truncate(text, limits.tier_text_chars)
+    cut = safety.truncate(text, limits.tier_text_chars, rules)
     return cut, {
         "X-Text-Truncated": "true" if len(cut) < len(text) else "false",
         "X-Original-Text-Length": str(len(text)),

@@ -35,5 +35,3 @@ S1 = TextRules(
     span=f"{_START}.{{0,200}}?{_END}",  # one without an end, or an endless one, is only its tags
     tag=f"{_START}|{_END}",
 )
-
-SILENT_MARKER, MARKER, PHONEME_TAG, PROTECTED = S1.moods, S1.markers, S1.tags, S1.protected

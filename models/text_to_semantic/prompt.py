@@ -10,7 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.text.text import defuse
+from models.text.markers import S1
+from models.text.rules import TextRules
+from models.text.safety import defuse
 from models.text_to_semantic.network.interface import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
@@ -36,8 +38,8 @@ class PromptFormat(Protocol):
 class PromptEncoder:
     """Turns a Prompt into what the network is prefilled with. `encode` may be called from any thread."""
 
-    def __init__(self, prompts: PromptFormat) -> None:
-        self._prompts, self.ids = prompts, prompts.ids
+    def __init__(self, prompts: PromptFormat, rules: TextRules = S1) -> None:
+        self._prompts, self.ids, self._tags = prompts, prompts.ids, rules.tags
         self._prefixes: PrefixCache[Tensor] = PrefixCache(_KEPT)
         self._lock = threading.Lock()
 
@@ -45,7 +47,7 @@ class PromptEncoder:
         """The prompt's values, and how far they depend on its references alone."""
         # Segments and transcripts alike pass here, whatever their way: without defuse() a text could hold the tokens
         # that end an utterance or begin another speaker's turn.
-        key, text = _key(prompt), self._prompts.text(defuse(prompt.text))
+        key, text = _key(prompt), self._prompts.text(defuse(prompt.text, self._tags))
         prefix = self._prefix(key, prompt.references)
         values = torch.cat([prefix, text], dim=1)
         return EncodedPrompt(values, 0, None) if key is None else EncodedPrompt(values, prefix.shape[1], key)
@@ -62,7 +64,7 @@ class PromptEncoder:
         with self._lock:
             if (kept := self._prefixes.get(key)) is not None:
                 return kept
-        values = self._prompts.prefix([replace(each, text=defuse(each.text)) for each in references])
+        values = self._prompts.prefix([replace(each, text=defuse(each.text, self._tags)) for each in references])
         with self._lock:
             if self._prefixes.wants(key, values.shape[1]):
                 self._prefixes.keep(key, values.shape[1], lambda: values)

@@ -91,17 +91,19 @@ async def test_a_flush_speaks_what_is_there(stages: FakeStages, pipeline: Pipeli
 
 
 async def test_a_slow_text_holds_no_slot(stages: FakeStages, pipeline: Pipeline, writer: Writer) -> None:
-    writer.write("One. ")
+    writer.write("One too. ")
     speech = await pipeline.open(asked(writer.pieces()))
     blocks = speech.blocks()
     heard = [await anext(blocks)]
+    while sum(map(len, heard)) < FRAME * len("One too."):
+        heard.append(await anext(blocks))
     following = asyncio.ensure_future(anext(blocks))
     await until(lambda: stages.active == 0)
     await quiet()
     assert not following.done()
     writer.write("Two.", None)
     heard += [await following, *[block async for block in blocks]]
-    assert sum(map(len, heard)) == FRAME * len("One.Two.")
+    assert sum(map(len, heard)) == FRAME * len("One too.Two.")
 
 
 async def test_text_is_taken_as_it_is_spoken(stages: FakeStages, pipeline: Pipeline, writer: Writer) -> None:

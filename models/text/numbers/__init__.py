@@ -1,0 +1,1 @@
+"""Numbers, dates, times, amounts and units as words."""

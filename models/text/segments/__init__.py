@@ -1,0 +1,1 @@
+"""Where a text may be cut, and how it becomes segments."""

@@ -17,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Speak, clone and keep voices on a Shoal server.",
+    epilog="Exit status: 0 done, 1 failed, 2 a mistake here, 3 no server answers, 4 refused, 5 busy, 130 stopped.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(say.say)

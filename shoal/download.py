@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shoal.failures import Exit, Failure
-from shoal.here import NEEDS
 from shoal.options import AsJson
 from shoal.screen import note
 
@@ -33,7 +32,7 @@ def download(
 ) -> None:
     """Download a checkpoint from the Hugging Face Hub; what is there already is kept."""
     if find_spec("huggingface_hub") is None:
-        raise Failure(f"shoal download {NEEDS} (huggingface_hub not found).")
+        raise Failure("shoal download needs a package more: pip install huggingface-hub")
     folder = to or Path("checkpoints") / repository.rpartition("/")[2]
     info = _asked(repository, lambda: _info(repository, revision, token))
     size = _size(info)

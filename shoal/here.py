@@ -13,7 +13,7 @@ import typer
 
 from shoal.failures import Exit, Failure
 
-NEEDS = "needs the packages that serve: run `make install` in a clone of the project, or pip install 'shoal[serve]'"
+NEEDS = "needs the packages that serve: run `make install` in a clone of the project, and use .venv/bin/shoal"
 CONFIG = "serve_config.yaml"
 
 

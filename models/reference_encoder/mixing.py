@@ -39,8 +39,10 @@ class Mixer:
 
     def _measure(self, data: Wave, mean: Wave) -> None:
         self.channels = max(self.channels, len(data))
-        powers = data.var(axis=1, dtype=np.float64) * data.shape[1]
-        summed = float(mean.var(dtype=np.float64)) * len(data) ** 2 * len(mean)
+        around = data - data.mean(axis=1, keepdims=True)
+        powers = np.einsum("ij,ij->i", around, around).astype(np.float64)
+        together = (mean - mean.mean()) * len(data)
+        summed = float(together @ together)
         self._powers = np.pad(self._powers, (0, self.channels - len(self._powers)))
         self._powers[: len(powers)] += powers
         self._summed += summed

@@ -118,6 +118,12 @@ def test_a_start_without_its_settings_is_told(tmp_path: Path) -> None:
     assert "no-such.yaml is not here" in sentence(shoal("serve", str(tmp_path / "no-such.yaml")), 2)
 
 
+def test_a_start_that_cannot_be_ends_in_a_sentence(tmp_path: Path) -> None:
+    done = shoal("serve", "--checkpoint", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("no checkpoint directory at") and len(done.stderr.splitlines()) == 1
+
+
 def test_every_command_has_help() -> None:
     top = shoal("--help").stdout.decode()
     for name in ("say", "clone", "voices", "status", "requests", "plan", "serve", "download", "bench"):

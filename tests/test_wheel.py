@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from tests.paths import ROOT
 
 PACKAGES = ("deployments", "models", "cluster", "checkpoints", "shoal")
-DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["*"]
+DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 RECIPE = "checkpoints.recipe"  # trains with upstream's networks, so it takes the packages of the tests
 
 # Imports the modules it is given from a folder of their own; packages named after "--" are not there.
@@ -56,9 +56,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_holds_every_module_and_what_they_read(installed: Path) -> None:
-    patterns = ["*.py", *DATA]
+    patterns = ["*.py", *DATA["*"]]
     packages = {path.parent for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")}
     ours = {path.relative_to(ROOT) for folder in packages for path in folder.iterdir() if _any(path.name, patterns)}
+    ours |= {path.relative_to(ROOT) for path in (ROOT / "deployments/page/static").rglob("*.*")}
     theirs = {path.relative_to(installed) for package in PACKAGES for path in (installed / package).rglob("*.*")}
     assert ours == {path for path in theirs if path.suffix != ".pyc"}
     assert Path("cluster/planning/tiers.yaml") in ours and Path("models/native/linear.h") in ours

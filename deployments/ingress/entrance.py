@@ -34,6 +34,7 @@ class Entrance:
         self._app = app
         self._protocols, self._keys, self._origins, self._limit = protocols, keys, origins, limit
         self._open_paths = frozenset().union(*(protocol.open_paths for protocol in protocols))
+        self._open_folders = tuple(f"{folder}/" for protocol in protocols for folder in protocol.open_folders)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -52,7 +53,8 @@ class Entrance:
             await response.send({"type": "websocket.close", "code": 1000})
 
     def _admit(self, scope: Scope) -> None:
-        if local_path(scope) not in self._open_paths:
+        path = local_path(scope)
+        if path not in self._open_paths and not path.startswith(self._open_folders):
             self._keys.check(scope)
         if scope["type"] == "websocket":
             self._origins.check_socket(scope)

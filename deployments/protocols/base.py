@@ -21,9 +21,9 @@ class Protocol:
     """One wire format. To add one: a module that defines such an object, its name in `ingress/asgi.py`, and its tests.
 
     `prefixes` are the paths that belong to it: errors there have its form, on paths without a route too. The longest
-    prefix wins, and "" takes what is left. `open_paths` ask for no API key: what they tell holds counts and machines,
-    no texts and no voices. `error_body` is the JSON of an HTTP error, `error_event` the last message on a WebSocket
-    that failed (None: it is closed without one).
+    prefix wins, and "" takes what is left. `open_paths`, and all below `open_folders`, ask for no API key: what they
+    tell holds counts and machines, no texts and no voices. `error_body` is the JSON of an HTTP error, `error_event` the
+    last message on a WebSocket that failed (None: it is closed without one).
     """
 
     name: str
@@ -32,6 +32,7 @@ class Protocol:
     error_body: ErrorBody
     error_event: ErrorEvent | None = None
     open_paths: frozenset[str] = frozenset()
+    open_folders: tuple[str, ...] = ()
 
 
 def protocol_of(path: str, protocols: Sequence[Protocol]) -> Protocol:

@@ -118,15 +118,26 @@ async def add_reference(request: Request) -> Response:
 
 
 async def list_references(request: Request) -> Response:
-    """GET /v1/references/list."""
-    ids = [voice.id for voice in await asyncio.to_thread(pipeline_of(request).voices.list)]
-    return JSONResponse({"success": True, "reference_ids": ids, "message": f"{len(ids)} registered voices."})
+    """GET /v1/references/list: the ids as upstream has them, and the voices with their transcripts."""
+    voices = await asyncio.to_thread(pipeline_of(request).voices.list)
+    ids, known = [voice.id for voice in voices], [{"id": voice.id, "text": voice.text} for voice in voices]
+    message = f"{len(ids)} registered voices."
+    return JSONResponse({"success": True, "reference_ids": ids, "voices": known, "message": message})
 
 
 async def get_reference(request: Request) -> Response:
     """GET /v1/references/{id}."""
     voice = await asyncio.to_thread(pipeline_of(request).voices.get, request.path_params["id"])
     return JSONResponse({"success": True, "reference_id": voice.id, "text": voice.text})
+
+
+async def get_recording(request: Request) -> Response:
+    """GET /v1/references/{id}/audio: the recording as it was sent; of no kind, so that no browser shows it."""
+    voices = pipeline_of(request).voices
+    voice = await asyncio.to_thread(voices.get, request.path_params["id"])
+    reference = await asyncio.to_thread(voices.reference, voice)
+    headers = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+    return Response(reference.audio, headers=headers, media_type="application/octet-stream")
 
 
 async def delete_reference(request: Request) -> Response:
@@ -163,6 +174,7 @@ PROTOCOL = Protocol(
         Route("/v1/references/list", list_references),
         Route("/v1/references/update", rename_reference, methods=["POST"]),
         Route("/v1/references/delete", delete_reference, methods=["DELETE"]),
+        Route("/v1/references/{id}/audio", get_recording),
         Route("/v1/references/{id:path}", get_reference),
         Route("/v1/references/{id:path}", delete_reference, methods=["DELETE"]),
         Route("/v1/health", health, methods=["GET", "POST"]),

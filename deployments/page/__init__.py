@@ -1,0 +1,1 @@
+"""The web page at /: speak, keep voices, look at the machines."""

@@ -1,6 +1,7 @@
 # make serve   install what is missing, then serve on http://localhost:8000 (PORT=, HOST=, CHECKPOINT=, DEVICE=, VOICES=)
 # make test    the whole suite (ARGS="tests/models -k audio" for a part)
 # make bench   upstream against ours, same weights, same run
+# make check   make lint and the fast tests, in under four minutes
 # make lint    ruff, mypy, clang-format
 # make install what serves, without starting it
 # make lock    pins the dependencies anew (needs uv): requirements.txt serves, requirements-dev.txt is for tests, lint and benches
@@ -18,7 +19,7 @@ PACKAGES := $(VENV)/packages-$(shell cat requirements.txt | cksum | tr ' ' '-')
 DEV := $(VENV)/dev-$(shell cat requirements-dev.txt 2> /dev/null | cksum | tr ' ' '-')
 PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
 
-.PHONY: serve install packages dev project native test bench lint lock
+.PHONY: serve install packages dev project native test check bench lint lock
 .DELETE_ON_ERROR:
 
 serve: install
@@ -51,8 +52,15 @@ $(PROJECT): $(PACKAGES)
 native: $(PROJECT)
 	@$(RUN) -m models.native || true
 
+# Two processes: one for what starts Ray, which waits much of its time, one for the rest. ARGS take one.
+PYTEST := $(RUN) -m pytest --timeout 300
+TOGETHER := -n 2 --dist loadgroup
+
 test: install dev
-	$(RUN) -m pytest --timeout 300 $(ARGS)
+	$(PYTEST) $(or $(ARGS),$(TOGETHER))
+
+check: lint install
+	$(PYTEST) -m "not slow" $(TOGETHER)
 
 bench: install dev
 	$(RUN) -m tests.bench $(ARGS)

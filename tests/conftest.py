@@ -12,12 +12,25 @@ import torch
 
 from checkpoints.build import build_tiny
 from tests.graph.server import local_ray, run
+from tests.paths import ROOT
+
+RAY = {"ray_address", "local_ray"}  # fixtures
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # other work may hold a test up
 hypothesis.settings.load_profile("shared machine")
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/.../network/fused.py
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts Ray is slow and stays in one process, to share it; of the rest each file stays in one."""
+    for item in items:
+        starts_ray = RAY.intersection(getattr(item, "fixturenames", ())) or item.path.parent == ROOT / "tests" / "graph"
+        if starts_ray:
+            item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray else str(item.path)))
 
 
 @pytest.fixture(scope="session")

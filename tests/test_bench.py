@@ -19,6 +19,8 @@ from tests.bench.listening import VOICES, over_http
 from tests.bench.report import LINES, Figure, entry, markdown
 from tests.paths import RECORDINGS
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"row", "unit", "ours", "upstream", "ratio", "target", "machine", "date"}
 ON_RAY = {"ttfa", "memory", "graph-overhead", "poisson"}
 

@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = ("deployments", "models", "cluster", "checkpoints", "shoal")
 DATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
 RECIPE = "checkpoints.recipe"  # trains with upstream's networks, so it takes the packages of the tests

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
-import subprocess
+import runpy
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from checkpoints.recipe.networks.sequences import Corpus
 from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.load import load_engine
 from tests.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 STARTER = ROOT / "checkpoints" / "recipe" / "starter.yaml"
 RATES = {"rate": 1e-3, "last_rate": 5e-4}
@@ -70,10 +74,12 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(command: str, *arguments: object) -> str:
-    call = [sys.executable, "-m", f"checkpoints.recipe.{command}", *map(str, arguments)]
-    done = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """What a command prints. It runs in this process, which has imported torch already."""
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.setattr(sys, "argv", [command, *map(str, arguments)])
+        runpy.run_path(str(STARTER.with_name(f"{command}.py")), run_name="__main__")
+    return printed.getvalue()
 
 
 @pytest.fixture(scope="module")

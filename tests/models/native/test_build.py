@@ -20,6 +20,8 @@ from models.text_to_semantic.load import make_network
 from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.weights import Weights
 
+pytestmark = pytest.mark.slow
+
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 

@@ -9,6 +9,8 @@ import pytest
 
 from models.native import build
 
+pytestmark = pytest.mark.slow
+
 
 def _compile(source: Path, program: Path) -> Path | None:
     flags = ["-O1", "-g", "-std=c++17", "-pthread", "-fsanitize=thread", f"-I{build.SOURCES}"]

@@ -28,6 +28,8 @@ from models.types import Finished, OutOfMemory, Sampling
 from tests.graph.control_group import ControlGroup, made
 from tests.models.text_to_semantic.network.small_network import SMALL, prompt, weights
 
+pytestmark = pytest.mark.slow
+
 if reason := build.available():
     pytest.skip(reason, allow_module_level=True)
 

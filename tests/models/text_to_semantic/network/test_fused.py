@@ -21,7 +21,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 POSITIONS = 320
 TILE = frame._tile  # as it is where programs are many
 
-pytestmark = pytest.mark.usefixtures("few_programs")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_programs")]
 
 
 def speak(network: TorchNetwork, prompt: Tensor, fused: bool, slots: list[int], steps: int) -> list[list[int]]:

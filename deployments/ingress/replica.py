@@ -98,6 +98,11 @@ class Ingress:
             references=limits.references,
         )
 
+    async def drain(self) -> int:
+        """From now on begin no new speech; returns how many speeches still run."""
+        self._pipeline.closing = True
+        return self._pipeline.running
+
     async def latest_requests(self) -> list[Row]:
         """The last speech requests of this replica, the oldest first."""
         here = serve.get_replica_context().replica_id.unique_id

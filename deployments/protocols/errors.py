@@ -10,7 +10,9 @@ from starlette.responses import JSONResponse
 from deployments import errors
 from deployments.errors import close_code
 from deployments.protocols.base import Protocol
-from models.types import Busy, OutOfMemory, Unauthorized
+from models.types import Busy, NotReady, OutOfMemory, Unauthorized
+
+RETRY_SECONDS = 5  # about as long as a stage takes to restart
 
 
 def status_of(error: BaseException) -> int:
@@ -24,6 +26,8 @@ def answer(error: Exception, protocol: Protocol, request_id: str) -> JSONRespons
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     if isinstance(error, Busy):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if isinstance(error, NotReady):
+        headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, OutOfMemory):
         headers["x-should-retry"] = "false"  # the OpenAI SDK repeats what failed with 500 and more
     if isinstance(error, Unauthorized):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -17,6 +18,7 @@ from ray.serve._private.constants import SERVE_NAMESPACE
 from ray.serve.config import ProxyLocation, gRPCOptions
 from ray.serve.schema import ApplicationStatus, DeploymentStatusOverview, ServeDeploySchema
 
+from deployments.stages.broadcast import broadcast
 from deployments.starting.config_file import ConfigFile, StartError
 
 LOOK_EVERY = 0.25  # seconds
@@ -88,6 +90,10 @@ def _sentence(message: str, deployments: Iterable[DeploymentStatusOverview]) -> 
     return lines[-1] if lines else "the application could not be deployed"
 
 
-def stop(name: str) -> None:
-    """End the application; what runs finishes within its stages' grace."""
+def stop(name: str, grace: float, stop_now: Callable[[], bool]) -> None:
+    """End the application: new requests get 503, running ones have `grace` seconds to finish, or until `stop_now`."""
+    ingress = serve.get_deployment_handle("Ingress", name)
+    deadline = time.monotonic() + grace
+    while sum(asyncio.run(broadcast(ingress, "drain"))) and time.monotonic() < deadline and not stop_now():
+        time.sleep(LOOK_EVERY)
     serve.shutdown()

@@ -16,6 +16,7 @@ from deployments.starting import checks, config_file, screen
 from deployments.starting.config_file import StartError
 from models.native import build
 
+GRACE = 30.0  # seconds
 STARTS = "Starting: about half a minute, the first time on an NVIDIA GPU a minute or two. Ctrl-C stops it."
 
 
@@ -59,8 +60,9 @@ def _serve(path: Path, port: str | None, host: str | None, console: Console, sto
         for line in [*screen.kernels(build.available()), *screen.ready(config.host, config.port, _keys(checked))]:
             console.print(line)
         stopping.wait()
-        console.print("Stopping: running requests finish.")
-        graph.stop(config.name)
+        console.print(f"Stopping: running requests have {GRACE:g} s to finish; Ctrl-C ends them at once.")
+        stopping.clear()
+        graph.stop(config.name, GRACE, stopping.is_set)
     return 0
 
 

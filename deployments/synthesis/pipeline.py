@@ -37,6 +37,7 @@ SHORT = 300  # characters of a text that is segmented in about the time that ano
 TAKEN_WITHIN = 3.0  # seconds in which a replica takes a request, where another pool could
 NOTHING_TO_SAY = "The text is empty and holds nothing to say: send at least one word or number."
 NO_SOUND = "The model made no sound for this text; add words, or try another seed."
+CLOSING = "The server is stopping: ask again in some seconds, or another server."
 NOTHING_SAID = "The text holds no word or number: a short silence stands for it."
 
 
@@ -78,6 +79,7 @@ class Pipeline:
         self.limits = limits
         self.encoded: EncodeCache[EncodedAudio] = EncodeCache(limits.encode_cache)
         self.running = 0
+        self.closing = False  # True: what runs finishes, and nothing new begins
         self._references = References(stages, voices, self.encoded)
         self._route = route
         self._record = record
@@ -90,6 +92,8 @@ class Pipeline:
         Raises InvalidRequest, Unsayable, TooLarge, VoiceNotFound, NotAudio, Busy, NotReady, OutOfMemory, and what the
         source of the text raises.
         """
+        if self.closing:
+            raise NotReady(CLOSING)
         characters = len(request.text) if isinstance(request.text, str) else 0
         watch = RequestWatch(RequestStats(characters, request.streaming), self._over)
         self.running += 1

@@ -18,6 +18,14 @@ from tests.graph.server import STAGES, eventually, free_port
 from tests.paths import ROOT
 
 
+LONG = "This sentence is long enough that it is still being spoken when the signal to stop arrives. " * 8
+
+
+def refused(answer: httpx.Response) -> bool:
+    """Whether a request got the answer of a server that is stopping."""
+    return answer.status_code == 503 and "is stopping" in answer.json()["message"] and "retry-after" in answer.headers
+
+
 def command(config: Path, **environment: str) -> subprocess.Popen[str]:
     """`python -m deployments` on a port of its own, given by the variable that `make serve PORT=` sets."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_SERVE")}
@@ -71,8 +79,14 @@ def test_it_speaks_shows_one_screen_and_ends_quietly(started: tuple[subprocess.P
     process, address = started
     spoken = httpx.post(address + "/v1/tts", json={"text": "Hello."}, timeout=60)
     assert spoken.status_code == 200 and spoken.content[:4] == b"RIFF"
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    with httpx.stream("POST", address + "/v1/tts", json={"text": LONG, "streaming": True}, timeout=60) as stream:
+        parts = stream.iter_bytes()
+        sound = next(parts)
+        process.send_signal(signal.SIGTERM)
+        eventually(lambda: httpx.post(address + "/v1/tts", json={"text": "Hello."}, timeout=60), refused)
+        sound += b"".join(parts)
+    assert len(sound) > 100_000, "what ran when the signal came was spoken to its end"
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0 and err == "", err
     lines = out.splitlines()
     assert "Shoal is ready." in lines and len(lines) < 24, out

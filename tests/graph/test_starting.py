@@ -17,7 +17,6 @@ import yaml
 from tests.graph.server import STAGES, eventually, free_port
 from tests.paths import ROOT
 
-
 LONG = "This sentence is long enough that it is still being spoken when the signal to stop arrives. " * 8
 
 

@@ -2,20 +2,20 @@
 //
 // Cache, in bf16: a slot's region is [position / 16][layer][key/value head], each entry holding 16 positions: keys as
 // [head_dim][16], so that 16 scores come out of one pass without sums across lanes, then values as [16][head_dim].
-// Positions outermost: a slot takes memory as it fills, a prefix of it is one contiguous copy, and slots that begin alike
-// read their first blocks in one place.
+// Positions are outermost, so that a slot takes memory as it fills, a prefix is one contiguous copy, and slots that
+// begin alike read the same first blocks.
 #pragma once
 
 #include <algorithm>
 
 #include "linear.h"
-#include "vectors.h"
+#include "simd_math.h"
 
 namespace shoal {
 
 constexpr int kMaxHeadDim = 256;
-// Rows of a prompt that read keys and values together, and how many sums of sixteen floats the registers hold: of scores
-// (whose keys are converted on the way), and of values.
+// How many rows of a prompt read keys and values together, and how many sums of sixteen floats the registers hold: sums
+// of scores, beside keys that are converted on the way, and sums of values.
 #if defined(__AVX512F__)
 constexpr int kRows = 4, kScores = 8, kBlended = 16;
 #else
@@ -46,7 +46,7 @@ struct Stack {
 struct Row {
   uint16_t* cache;  // of its slot
   int64_t position;
-  const uint16_t* shared = nullptr;  // a region that holds the slot's first blocks in its own one's place
+  const uint16_t* shared = nullptr;  // a region that holds the slot's first blocks instead of its own
   int64_t shared_blocks = 0;
 };
 
@@ -89,12 +89,12 @@ inline void write_cache(const Stack& stack, const Row& row, int64_t layer, int64
   const int64_t lane = row.position % kLanes;
   uint16_t* values = keys + kLanes * stack.width() + lane * stack.width();
   for (int64_t i = 0; i < size; i++) {
-    keys[i * kLanes + lane] = narrow(key[i]);
-    values[i] = narrow(value[i]);
+    keys[i * kLanes + lane] = to_bf16(key[i]);
+    values[i] = to_bf16(value[i]);
   }
 }
 
-// The hardware does not foresee the leap from one block to the next.
+// The hardware does not foresee the jump from one block to the next.
 inline void prefetch(const uint16_t* from, int64_t size) {
   for (int64_t i = 0; i < size; i += 32) __builtin_prefetch(from + i);
 }
@@ -109,7 +109,7 @@ void score(const uint16_t* keys, const float* q, int64_t width, float* scores, i
     Floats now[together][queries] = {};
     for (int64_t i = first; i < width; i += parts) {
       for (int p = 0; p < together; p++) {
-        const Floats key = widen(keys + (i + p) * kLanes);
+        const Floats key = from_bf16(keys + (i + p) * kLanes);
         for (int h = 0; h < queries; h++) now[p][h] += q[h * width + i + p] * key;
       }
     }
@@ -129,7 +129,7 @@ void blend(const uint16_t* values, int64_t width, int64_t count, const float* sc
   }
   for (int64_t j = 0; j < count; j++) {
     for (int c = 0; c < columns; c++) {
-      const Floats value = widen(values + j * width + c * kLanes);
+      const Floats value = from_bf16(values + j * width + c * kLanes);
       for (int h = 0; h < queries; h++) sums[h][c] += scores[h * stride + j] * value;
     }
   }
@@ -138,24 +138,25 @@ void blend(const uint16_t* values, int64_t width, int64_t count, const float* sc
   }
 }
 
-// Softmax of the first `count` of x (a multiple of 16 has been written); returns the sum it leaves out.
-inline float soften(float* x, int64_t count, float scale) {
+// Softmax of the first `count` values of x, but for the division by their sum, which it returns; x is written in
+// multiples of 16.
+inline float softmax(float* x, int64_t count, float scale) {
   const int64_t padded = pad(count, kLanes);
-  Floats top = fill(-INFINITY);
+  Floats top = broadcast(-INFINITY);
   for (int64_t i = 0; i < padded; i += kLanes) {
-    const Ints filled = lanes() < static_cast<int32_t>(count - i);
-    const Floats v = choose(filled, load<Floats>(x + i) * scale, fill(-INFINITY));
+    const Ints filled = lane_numbers() < static_cast<int32_t>(count - i);
+    const Floats v = select(filled, load<Floats>(x + i) * scale, broadcast(-INFINITY));
     store(x + i, v);
-    top = larger(top, v);
+    top = maximum(top, v);
   }
-  const float peak = largest(top);
+  const float peak = reduce_max(top);
   Floats total{};
   for (int64_t i = 0; i < padded; i += kLanes) {
     const Floats e = exponential(load<Floats>(x + i) - peak);
     store(x + i, e);
     total += e;
   }
-  return sum(total);
+  return reduce_sum(total);
 }
 
 // The queries of `heads` heads in `rows` rows, at consecutive positions of one block of a slot, against all cached
@@ -174,9 +175,9 @@ void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, co
     if (b + 1 < blocks) prefetch(entry(stack, row, layer, group, b + 1), kLanes * width);
     score<queries>(entry(stack, row, layer, group, b), padded, width, scores + b * kLanes, stride);
   }
-  for (int i = 0; i < queries; i++) {  // what comes after a row gets no weight, and adds nothing below
+  for (int i = 0; i < queries; i++) {  // positions after a row get no weight, and add nothing below
     const int64_t own = row.position + i / heads + 1;
-    totals[i] = soften(scores + i * stride, own, 1.0f / std::sqrt(static_cast<float>(size)));
+    totals[i] = softmax(scores + i * stride, own, 1.0f / std::sqrt(static_cast<float>(size)));
   }
   constexpr int columns = std::min(8, kBlended / queries);
   for (int64_t b = 0; b < blocks; b++) {
@@ -204,8 +205,8 @@ void attend(const Stack& stack, const Row& row, int64_t layer, int64_t group, co
 
 // All queries of one key/value head in `rows` rows, two heads at a time.
 template <int rows>
-void attend_group(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* qkv, int64_t qkv_stride,
-                  float* scores, float* out, int64_t out_stride) {
+void attend_group(const Stack& stack, const Row& row, int64_t layer, int64_t group, const float* qkv,
+                  int64_t qkv_stride, float* scores, float* out, int64_t out_stride) {
   const int64_t per_group = stack.heads / stack.groups, last = (group + 1) * per_group, size = stack.head_dim;
   int64_t h = group * per_group;
   for (; h + 2 <= last; h += 2) {

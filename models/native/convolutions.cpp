@@ -1,15 +1,15 @@
 // The codec's causal convolutions and linear layers on a CPU: a chain of convolutions, or one linear layer, in a call.
 //
-// Activations between two of them are fp32 rows of channels; Products convert them to what they multiply. The sum behind a
-// result is always taken in the same order, so blocks of any frames give the same bits.
-#include "tiles.h"
+// Activations between two of them are fp32 rows of channels, which Products convert to the precision that they multiply
+// in. The sum behind a result is always taken in the same order, so blocks of any number of frames give the same bits.
+#include "amx.h"
 
-#if SHOAL_TILES && defined(__AMX_BF16__) && defined(__AVX512BF16__)
+#if SHOAL_AMX && defined(__AMX_BF16__) && defined(__AVX512BF16__)
 #define SHOAL_CONVOLUTIONS 1
-#include "products_tiles.h"
+#include "products_amx.h"
 #elif defined(__AVX2__) && defined(__FMA__) && !defined(__AVX512F__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_CONVOLUTIONS 2
-#include "products_registers.h"
+#include "products_avx2.h"
 #endif
 
 #if SHOAL_CONVOLUTIONS
@@ -18,7 +18,7 @@
 
 namespace shoal {
 
-// What becomes of a result.
+// What is done with a result.
 enum class Ending : int64_t { kStore, kAdd, kMultiply, kSilu };
 
 namespace {
@@ -30,13 +30,13 @@ int64_t width(const Convolution& c, int64_t channels) {
 
 // Threads and buffers of layers that never run at the same time.
 struct Workspace {
-  explicit Workspace(int threads) : team(threads), scratch(threads) {}
+  explicit Workspace(int threads) : pool(threads), scratch(threads) {}
 
-  // Room for what a convolution reads of `rows` rows.
+  // Room for what a convolution reads for `rows` rows.
   void reserve(const Convolution& c, int64_t rows) {
     grow(inputs, (rows + c.context) * width(c, c.channels));
     grow(values, c.exact ? Products<true>::values(c, rows, static_cast<int>(scratch.size())) : 0);
-    for (auto& each : scratch) grow(each, c.exact || Products<false>::kTiles ? 0 : c.channels);
+    for (auto& each : scratch) grow(each, c.exact || Products<false>::kFeedsNext ? 0 : c.channels);
   }
 
   template <class T>
@@ -44,50 +44,51 @@ struct Workspace {
     if (buffer.size() < size) buffer.resize(size);
   }
 
-  // What is read, `inputs`: the tail, then the rows of x; the last of them become the tail. Without context it is null.
-  void prepare(Member& me, const Convolution& c, const float* x, int64_t rows, uint16_t* tail) {
+  // Fills `inputs`: the tail, then the rows of x, the last of which become the tail. Without context the tail is null.
+  void prepare(Worker& worker, const Convolution& c, const float* x, int64_t rows, uint16_t* tail) {
     const int64_t size = width(c, c.channels), kept = c.context * size;
     uint16_t* buffer = inputs.data();
-    if (tail) me.each(1, [&](int64_t) { std::memcpy(buffer, tail, kept * sizeof(uint16_t)); });
-    me.each(rows, [&](int64_t r) {
+    if (tail) worker.parallel_for(1, [&](int64_t) { std::memcpy(buffer, tail, kept * sizeof(uint16_t)); });
+    worker.parallel_for(rows, [&](int64_t r) {
       const auto write = c.exact ? Products<true>::write : Products<false>::write;
-      write(c, x + r * c.inputs, scratch[me.index].data(), buffer + kept + r * size);
+      write(c, x + r * c.inputs, scratch[worker.index].data(), buffer + kept + r * size);
     });
-    if (tail) me.each(1, [&](int64_t) { std::memcpy(tail, buffer + rows * size, kept * sizeof(uint16_t)); });
+    if (tail)
+      worker.parallel_for(1, [&](int64_t) { std::memcpy(tail, buffer + rows * size, kept * sizeof(uint16_t)); });
   }
 
-  // out (rows, results): what is read at `input`, multiplied and ended with `other` (rows, results). On tiles, results that
-  // a Snake ends go to `middle`.
-  void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, Ending ending, const float* other,
-                float* out) {
-    c.exact ? multiply<Products<true>>(me, c, input, rows, ending, other, out)
-            : multiply<Products<false>>(me, c, input, rows, ending, other, out);
+  // out (rows, results): what is read at `input`, multiplied and ended with `other` (rows, results). Where Products
+  // feed the next convolution, results that a Snake ends go to `middle`.
+  void multiply(Worker& worker, const Convolution& c, const uint16_t* input, int64_t rows, Ending ending,
+                const float* other, float* out) {
+    c.exact ? multiply<Products<true>>(worker, c, input, rows, ending, other, out)
+            : multiply<Products<false>>(worker, c, input, rows, ending, other, out);
   }
 
-  Team team;
-  std::vector<Buffer<float>> scratch;  // a row of each member
+  ThreadPool pool;
+  std::vector<Buffer<float>> scratch;  // a row per worker
   Buffer<float> activations[2], values;
   Buffer<uint16_t> inputs, middle;
 
  private:
   template <class P>
-  void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, Ending ending, const float* other,
-                float* out) {
+  void multiply(Worker& worker, const Convolution& c, const uint16_t* input, int64_t rows, Ending ending,
+                const float* other, float* out) {
     const auto end = [&](int64_t row, int64_t column, Floats y) {
       const int64_t at = row * c.results + column, count = c.results - column;
       if (c.scale) y *= load<Floats>(c.scale + column);
       y += load<Floats>(c.bias + column);
       if (c.after) {
         y = snake(y, load<Floats>(c.after + column), load<Floats>(c.after_inverse + column));
-        if constexpr (P::kTiles) return P::store(middle.data() + row * P::width(c.outputs) + column, c, y);
-        return store_some(out + at, count, y);
+        if constexpr (P::kFeedsNext) return P::store(middle.data() + row * P::width(c.outputs) + column, c, y);
+        return store_partial(out + at, count, y);
       }
       if (ending == Ending::kSilu) y = silu(y);
-      if (ending == Ending::kAdd) y += load_some(other + at, count);
-      if (ending == Ending::kMultiply) y *= load_some(other + at, count);
-      store_some(out + at, count, y);
+      if (ending == Ending::kAdd) y += load_partial(other + at, count);
+      if (ending == Ending::kMultiply) y *= load_partial(other + at, count);
+      store_partial(out + at, count, y);
     };
-    P::multiply(me, c, input, rows, values.data(), end);
+    P::multiply(worker, c, input, rows, values.data(), end);
   }
 };
 
@@ -99,7 +100,7 @@ class Chain {
   // x (rows, inputs) of one stream and a tail for each convolution; out receives the last one's results.
   void run(const float* x, int64_t rows, uint16_t* const* tails, float* out) {
     reserve(rows);
-    w_.team.run([&](Member& me) { run(me, x, rows, tails, out); });
+    w_.pool.run([&](Worker& worker) { run(worker, x, rows, tails, out); });
   }
 
  private:
@@ -108,25 +109,25 @@ class Chain {
       w_.reserve(c, rows);
       rows /= c.stride;
       for (auto& each : w_.activations) w_.grow(each, rows * c.results);
-      if (c.after && Products<false>::kTiles) w_.grow(w_.middle, rows * width(c, c.outputs));
+      if (c.after && Products<false>::kFeedsNext) w_.grow(w_.middle, rows * width(c, c.outputs));
       rows *= c.repeat;
     }
   }
 
-  void run(Member& me, const float* x, int64_t rows, uint16_t* const* tails, float* out) {
+  void run(Worker& worker, const float* x, int64_t rows, uint16_t* const* tails, float* out) {
     const float* source = x;
     const uint16_t* ready = nullptr;  // of `source`, as it is read
     int which = 0;
     for (size_t i = 0; i < convolutions_.size(); i++) {
       const Convolution& c = convolutions_[i];
       if (!ready) {
-        w_.prepare(me, c, source, rows, c.context ? tails[i] : nullptr);
+        w_.prepare(worker, c, source, rows, c.context ? tails[i] : nullptr);
         ready = w_.inputs.data();
       }
       rows /= c.stride;
       float* to = i + 1 == convolutions_.size() ? out : w_.activations[which].data();
-      w_.multiply(me, c, ready, rows, c.residual ? Ending::kAdd : Ending::kStore, x, to);
-      ready = c.after && Products<false>::kTiles ? w_.middle.data() : nullptr;
+      w_.multiply(worker, c, ready, rows, c.residual ? Ending::kAdd : Ending::kStore, x, to);
+      ready = c.after && Products<false>::kFeedsNext ? w_.middle.data() : nullptr;
       source = to;
       if (!c.after) {  // else the next one, which reads nothing else, may write where this one did
         x = to;
@@ -145,7 +146,7 @@ class Chain {
 
 extern "C" {
 
-int64_t shoal_convolutions() { return SHOAL_CONVOLUTIONS == 1 && !shoal::tiles_allowed() ? 0 : SHOAL_CONVOLUTIONS; }
+int64_t shoal_convolutions() { return SHOAL_CONVOLUTIONS == 1 && !shoal::amx_allowed() ? 0 : SHOAL_CONVOLUTIONS; }
 
 int64_t shoal_width(const shoal::Convolution* convolution) { return shoal::width(*convolution, convolution->channels); }
 
@@ -164,9 +165,9 @@ void shoal_linear(void* workspace, const shoal::Convolution* layer, const float*
                   const float* other, float* out) {
   auto& w = *static_cast<shoal::Workspace*>(workspace);
   w.reserve(*layer, rows);
-  w.team.run([&](shoal::Member& me) {
-    w.prepare(me, *layer, x, rows, nullptr);
-    w.multiply(me, *layer, w.inputs.data(), rows, static_cast<shoal::Ending>(ending), other, out);
+  w.pool.run([&](shoal::Worker& worker) {
+    w.prepare(worker, *layer, x, rows, nullptr);
+    w.multiply(worker, *layer, w.inputs.data(), rows, static_cast<shoal::Ending>(ending), other, out);
   });
 }
 

@@ -1,39 +1,40 @@
-// Linear layers: weights in int8 or int4 with a scale for each 64 inputs of an output, activations in int16 with a scale a
-// row.
+// Linear layers: weights in int8 or int4 with a scale for each 64 inputs of an output, activations in int16 with a
+// scale per row.
 //
 // y[n] = bias[n] + scale_x * sum_g scale_w[n][g] * sum_{k in group g} w[n][k] * x[k]. Sums within a group are exact
 // integers and groups are added in order, so a row's result is its own: neither the batch nor the number of threads can
-// change a bit. Reading the weights is what takes the time at few rows; int16 keeps the error that of the weights alone
-// (int8 activations double it, see tests/bench).
+// change a bit. With few rows the time goes into reading the weights; activations in int16 add no error to that of the
+// weights (in int8 they double it, see tests/bench).
 #pragma once
 
 #include <algorithm>
 
-#include "team.h"
-#include "vectors.h"
-#include "weights.h"
+#include "linear_weights.h"
+#include "simd_math.h"
+#include "thread_pool.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_VNNI 1
 #elif defined(__AVX2__) && !defined(SHOAL_PORTABLE)
 #define SHOAL_AVX2 1
-#include "dot2.h"
+#include "avx2.h"
 #endif
 
 namespace shoal {
 
 // Rows computed together: as many as the registers hold.
 #if SHOAL_VNNI
-constexpr int kTile = 8;
+constexpr int kRowsTogether = 8;
 #elif SHOAL_AVX2
-constexpr int kTile = 6;
+constexpr int kRowsTogether = 6;
 #else
-constexpr int kTile = 2;
+constexpr int kRowsTogether = 2;
 #endif
-// Fewer are faster by dot2: 39 ms against 46 for a frame of one row, 60 against 57 for one of eight (S1-mini, two threads).
-constexpr int64_t kRowsForTiles = 7;
-// Bytes to prefetch ahead, into the L2, where a core has more misses under way than in its L1 (31 ms a frame against 33):
-// the hardware's own prefetching stops at every page.
+// Fewer rows are faster by dot2: 39 ms against 46 for a frame of one row, 60 against 57 for one of eight (S1-mini, two
+// threads).
+constexpr int64_t kRowsForAmx = 7;
+// Bytes to prefetch ahead, into the L2 cache, for which a core can have more misses under way than for its L1 (31 ms
+// per frame against 33): the hardware's own prefetching stops at every page.
 constexpr int64_t kAhead = 4096;
 
 // Mirrored by abi.py: every member is 8 bytes.
@@ -44,7 +45,7 @@ struct Linear {
   int64_t bits;             // of a weight: 8 or 4
 };
 
-// Rows of activations in int16, and what to multiply them by.
+// Rows of activations in int16 with their scales.
 struct Quantized {
   int16_t* values;  // (rows, stride)
   float* scale;     // (rows)
@@ -61,14 +62,14 @@ inline void quantize(const float* x, int64_t size, int64_t inputs, Quantized to,
   Floats top{};
   for (int64_t i = 0; i < size; i += kLanes) {
     const Floats v = load<Floats>(x + i);
-    top = larger(larger(v, -v), top);  // not a number counts as nothing
+    top = maximum(maximum(v, -v), top);  // a NaN counts as nothing
   }
-  const float peak = largest(top);
+  const float peak = reduce_max(top);
   const float inverse = peak > 0 ? 32767.0f / peak : 0.0f;
   const float magic = 12582912.0f;  // rounds to the nearest integer, ties to even
   int16_t* out = to.values + row * to.stride;
   for (int64_t i = 0; i < size; i += kLanes) {
-    const Ints q = as_ints(load<Floats>(x + i) * inverse + magic) - cast<int32_t>(magic);
+    const Ints q = as_ints(load<Floats>(x + i) * inverse + magic) - bit_cast<int32_t>(magic);
     store_narrow(out + i, q);
     if (to.tiles) {  // without padding: weights are zero there
       int8_t* upper = to.tile(row, i) + row % kTileRows * kGroup + i % kGroup;
@@ -84,7 +85,8 @@ enum class Finish { kStore, kAdd, kGate };
 
 // Scales, adds the bias and finishes one row of one panel. Not inlined: the same instructions for every tile size.
 template <Finish finish>
-__attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, float scale, const Floats* sums, float* out) {
+__attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, float scale, const Floats* sums,
+                                          float* out) {
   Floats y[2];
   for (int half = 0; half < 2; half++) {
     y[half] = sums[half] * scale;
@@ -104,7 +106,7 @@ __attribute__((noinline)) void finish_row(const Linear& layer, int64_t panel, fl
 inline Floats add_group(Floats sum, Ints total, Floats scale) { return sum + to_floats(total) * scale; }
 
 #if SHOAL_AVX2
-// sums[r] += what one block of weights contributes to each row. Not inlined: where it is, GCC runs out of registers.
+// sums[r] += the products of row r and one block of weights. Not inlined: where it is, GCC runs out of registers.
 template <int bits, int rows>
 __attribute__((noinline)) void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
   typedef int16_t Pairs __attribute__((vector_size(32)));
@@ -149,7 +151,7 @@ inline Ints dot2(Ints total, Ints w, const int16_t* x) {
 #endif
 }
 
-// sums[r] += what one block of weights contributes to each row.
+// sums[r] += the products of row r and one block of weights.
 template <int bits, int rows>
 inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*sums)[2]) {
   typedef int16_t Pairs __attribute__((vector_size(kRegister)));
@@ -160,7 +162,7 @@ inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*su
 #pragma GCC unroll 4
     for (int pair = 0; pair < 4; pair++) {
       for (int half = 0; half < 2; half++) {
-        const Ints wide = by_parts<Ints>(
+        const Ints wide = by_register<Ints>(
             [&](int p) { return (Ints::Part)pairs_of<bits, Pairs>(at, pair, half * Ints::kParts + p); });
         for (int r = 0; r < rows; r++) {
           Ints& sum = whole[pair % unroll][r][half];
@@ -184,7 +186,8 @@ inline void block(const int8_t* w, const int16_t* x, int64_t stride, Floats (*su
 // As block, for any number of rows.
 template <int bits>
 inline void block_of(const int8_t* w, const int16_t* x, int64_t stride, int64_t rows, Floats (*sums)[2]) {
-  for (; rows >= kTile; rows -= kTile, x += kTile * stride, sums += kTile) block<bits, kTile>(w, x, stride, sums);
+  for (; rows >= kRowsTogether; rows -= kRowsTogether, x += kRowsTogether * stride, sums += kRowsTogether)
+    block<bits, kRowsTogether>(w, x, stride, sums);
   switch (rows) {
     case 7: return block<bits, 7>(w, x, stride, sums);
     case 6: return block<bits, 6>(w, x, stride, sums);
@@ -196,7 +199,7 @@ inline void block_of(const int8_t* w, const int16_t* x, int64_t stride, int64_t 
   }
 }
 
-// A panel's outputs of all rows. As many rows at a time as leave their sums and what they read of a block in the L1 cache.
+// A panel's outputs for all rows, in chunks of rows whose sums and activations stay in the L1 cache.
 template <Finish finish, int bits>
 void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
   constexpr int most = 48;
@@ -214,13 +217,13 @@ void panel_of(const Linear& layer, int64_t panel, Quantized x, int64_t rows, flo
   }
 }
 
-#if SHOAL_TILES
-// As panel_of, by tiles of 16 rows, four of which share what to_tiles makes of a block.
+#if SHOAL_AMX
+// As panel_of, by AMX: four tiles of 16 rows share the tiles that a block is laid out as.
 template <Finish finish, int bits>
-void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
+void panel_by_amx(const Linear& layer, int64_t panel, Quantized x, int64_t rows, float* out, int64_t stride) {
   constexpr int most = 4;
   alignas(64) int8_t weights[kGroup * kPanel];
-  alignas(64) TileSums tiles[most];
+  alignas(64) AmxSums tiles[most];
   const int64_t blocks = layer.inputs / kGroup;
   for (int64_t first = 0; first < rows; first += most * kTileRows) {
     Floats sums[most * kTileRows][2] = {};
@@ -228,8 +231,8 @@ void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t row
     const int8_t* w = layer.weight + panel * blocks * kBlock<bits>;
     for (int64_t b = 0; b < blocks; b++, w += kBlock<bits>) {
       to_tiles<bits>(w, kAhead, weights);
-      multiply_tiles(x.tile(first, b * kGroup), x.tile(kTileRows, 0) - x.tiles, weights,
-                     (count + kTileRows - 1) / kTileRows, tiles);
+      multiply_amx(x.tile(first, b * kGroup), x.tile(kTileRows, 0) - x.tiles, weights,
+                   (count + kTileRows - 1) / kTileRows, tiles);
       const Floats scale[2] = {scale_of<bits>(w, 0), scale_of<bits>(w, 1)};
       for (int r = 0; r < count; r++) {
         for (int half = 0; half < 2; half++) {
@@ -246,22 +249,23 @@ void panel_of_tiles(const Linear& layer, int64_t panel, Quantized x, int64_t row
 #endif
 
 template <Finish finish, int bits>
-void apply_weights(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
-#if SHOAL_TILES
-  if (x.tiles && rows >= kRowsForTiles) {
-    Tiles tiles;
-    return me.each(layer.outputs / kPanel,
-                   [&](int64_t panel) { panel_of_tiles<finish, bits>(layer, panel, x, rows, out, stride); });
+void apply_weights(Worker& worker, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
+#if SHOAL_AMX
+  if (x.tiles && rows >= kRowsForAmx) {
+    AmxTiles tiles;
+    return worker.parallel_for(layer.outputs / kPanel,
+                               [&](int64_t panel) { panel_by_amx<finish, bits>(layer, panel, x, rows, out, stride); });
   }
 #endif
-  me.each(layer.outputs / kPanel, [&](int64_t panel) { panel_of<finish, bits>(layer, panel, x, rows, out, stride); });
+  worker.parallel_for(layer.outputs / kPanel,
+                      [&](int64_t panel) { panel_of<finish, bits>(layer, panel, x, rows, out, stride); });
 }
 
-// out (rows, stride) = layer(x); kAdd adds to what is there, kGate writes silu(w1 x) * w3 x, half as many outputs.
+// out (rows, stride) = layer(x); kAdd adds to what out holds, kGate writes silu(w1 x) * w3 x, half as many outputs.
 template <Finish finish>
-void apply(Member& me, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
+void apply(Worker& worker, const Linear& layer, Quantized x, int64_t rows, float* out, int64_t stride) {
   const auto with = layer.bits == 4 ? apply_weights<finish, 4> : apply_weights<finish, 8>;
-  with(me, layer, x, rows, out, stride);
+  with(worker, layer, x, rows, out, stride);
 }
 
 }  // namespace shoal

@@ -1,9 +1,9 @@
-// Drawing one code from logits: what models/text_to_semantic/network/sampling.py does, without a sort.
+// Drawing one code from logits as models/text_to_semantic/network/sampling.py does, but without a sort.
 #pragma once
 
 #include <vector>
 
-#include "vectors.h"
+#include "simd_math.h"
 
 namespace shoal {
 
@@ -14,7 +14,7 @@ struct Settings {
   int64_t seed;
 };
 
-typedef Sixteen<uint64_t> Words;
+typedef Simd<uint64_t> Words;
 
 constexpr uint64_t kGolden = 0x9E3779B97F4A7C15, kStep = 0xD1B54A32D192ED03;
 
@@ -72,9 +72,9 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
   for (int i = size; i < padded; i++) logits[i] = -INFINITY;
   float *probability = work, *score = work + padded;
 
-  Floats top = fill(-INFINITY);
-  for (int i = 0; i < padded; i += kLanes) top = larger(top, load<Floats>(logits + i));
-  const float peak = largest(top);
+  Floats top = broadcast(-INFINITY);
+  for (int i = 0; i < padded; i += kLanes) top = maximum(top, load<Floats>(logits + i));
+  const float peak = reduce_max(top);
   double mass = 0;
   for (int i = 0; i < padded; i += kLanes) {
     const Floats e = exponential(load<Floats>(logits + i) - peak);
@@ -86,7 +86,7 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
     store(probability + i, load<Floats>(probability + i) / total);
     // argmax(p / q) for exponential q, in logarithms.
     const Floats gumbel = load<Floats>(logits + i) / settings.temperature - logarithm(exponential_noise(key, i));
-    store(score + i, choose(i + lanes() < size, gumbel, fill(-INFINITY)));
+    store(score + i, select(i + lane_numbers() < size, gumbel, broadcast(-INFINITY)));
   }
   for (;;) {
     int best = 0;
@@ -96,17 +96,17 @@ inline int draw(float* logits, int size, const Settings& settings, const int32_t
     Ints ahead{};
     for (int i = 0; i < padded; i += kLanes) {
       const Floats logit = load<Floats>(logits + i);
-      const Ints first = (logit > bound) | ((logit == bound) & (i + lanes() < best));
+      const Ints first = (logit > bound) | ((logit == bound) & (i + lane_numbers() < best));
       ahead |= first;
-      before += add_up(choose(first, load<Floats>(probability + i), Floats{}));
+      before += add_up(select(first, load<Floats>(probability + i), Floats{}));
     }
     bool leads = true;
     for (int lane = 0; lane < kLanes; lane++) leads = leads && !ahead[lane];
     if (leads || static_cast<float>(before + probability[best]) <= settings.top_p) return best;
     for (int i = 0; i < padded; i += kLanes) {
       const Floats logit = load<Floats>(logits + i);
-      const Ints out = (logit < bound) | ((logit == bound) & (i + lanes() >= best));
-      store(score + i, choose(out, fill(-INFINITY), load<Floats>(score + i)));
+      const Ints out = (logit < bound) | ((logit == bound) & (i + lane_numbers() >= best));
+      store(score + i, select(out, broadcast(-INFINITY), load<Floats>(score + i)));
     }
   }
 }

@@ -8,7 +8,7 @@
 #include "attention.h"
 #include "linear.h"
 #include "sampling.h"
-#include "team.h"
+#include "thread_pool.h"
 
 namespace shoal {
 
@@ -28,13 +28,13 @@ struct Model {
 
 namespace {
 
-constexpr int64_t kChunk = 256;  // rows computed together in prefill: what the activations' buffers hold
+constexpr int64_t kChunk = 256;  // rows computed together in prefill, for which the buffers of activations have room
 
 void add_row(const Table& table, int64_t index, float* to) {
   index = index < 0 ? 0 : index >= table.count ? table.count - 1 : index;
   if (table.is_bf16) {
     const auto* from = static_cast<const uint16_t*>(table.rows) + index * table.columns;
-    for (int64_t i = 0; i < table.columns; i++) to[i] += widen_one(from[i]);
+    for (int64_t i = 0; i < table.columns; i++) to[i] += from_bf16(from[i]);
   } else {
     const auto* from = static_cast<const float*>(table.rows) + index * table.columns;
     for (int64_t i = 0; i < table.columns; i++) to[i] += from[i];
@@ -46,7 +46,7 @@ void rms_norm(const float* x, const float* weight, int64_t size, double eps, flo
   const int64_t padded = pad(size, kLanes);
   Floats squares{};
   for (int64_t i = 0; i < padded; i += kLanes) squares += load<Floats>(x + i) * load<Floats>(x + i);
-  const float scale = 1.0f / std::sqrt(sum(squares) / size + static_cast<float>(eps));
+  const float scale = 1.0f / std::sqrt(reduce_sum(squares) / size + static_cast<float>(eps));
   for (int64_t i = 0; i < padded; i += kLanes) store(out + i, load<Floats>(x + i) * scale * load<Floats>(weight + i));
 }
 
@@ -60,13 +60,14 @@ struct Slot {
 
 class Network {
  public:
-  Network(const Model& model, int threads) : m_(model), team_(threads), slots_(model.slots) {
+  Network(const Model& model, int threads) : m_(model), pool_(threads), slots_(model.slots) {
     const Stack &slow = m_.slow, &fast = m_.fast;
     const int64_t rows = std::max(kChunk, 2 * m_.slots);
     auto most = [](int64_t a, int64_t b) { return pad(std::max(a, b), kGroup); };
     width_ = most(slow.dim, fast.dim);
     qkv_width_ = most(slow.layer[0].qkv.outputs, fast.layer[0].qkv.outputs);
-    inner_width_ = most(std::max(slow.hidden, fast.hidden), std::max(slow.heads * slow.head_dim, fast.heads * fast.head_dim));
+    inner_width_ =
+        most(std::max(slow.hidden, fast.hidden), std::max(slow.heads * slow.head_dim, fast.heads * fast.head_dim));
     logits_width_ = pad(std::max(m_.head.outputs, m_.residual_head.outputs), kPanel);
     const int64_t depth = std::max(width_, inner_width_);
     x_.resize(rows * width_);
@@ -77,7 +78,7 @@ class Network {
     logits_.resize(m_.slots * logits_width_);
     values_.resize(rows * depth);
     scales_.resize(rows);
-    if (tiles_allowed()) bytes_.resize(2 * pad(rows, kTileRows) * depth);
+    if (amx_allowed()) bytes_.resize(2 * pad(rows, kTileRows) * depth);
     quantized_ = {values_.data(), scales_.data(), depth, bytes_.empty() ? nullptr : bytes_.data()};
     rows_.resize(rows);
     scores_.resize(threads * 2 * kRows * pad(m_.positions, kLanes));
@@ -106,17 +107,17 @@ class Network {
 
   // values (1 + num_codebooks, length): token ids over codes. hidden (dim) receives the last position's.
   void prefill(int64_t slot, const int32_t* values, int64_t length, int64_t start, float* hidden) {
-    team_.run([&](Member& me) {
+    pool_.run([&](Worker& worker) {
       int64_t count = 0;
       for (int64_t first = 0; first < length; first += count) {
         count = std::min(kChunk, length - first);
-        me.each(count, [&](int64_t r) {
+        worker.parallel_for(count, [&](int64_t r) {
           rows_[r] = row_of(slot, start + first + r);
           const int32_t* at = values + first + r;
           const int64_t code = at[0] - m_.semantic_begin;
           embed(at, length, code >= 0 && code < m_.codebook_size, x_.data() + r * width_);
         });
-        forward(me, m_.slow, count, (start + first) % kRows);
+        forward(worker, m_.slow, count, (start + first) % kRows);
       }
     });
     std::memcpy(hidden, x_.data() + (length - 1) % kChunk * width_, m_.slow.dim * sizeof(float));
@@ -126,24 +127,24 @@ class Network {
   // The frame (1 + num_codebooks) that follows a prompt whose last hidden state is given.
   void first_frame(int64_t slot, const float* hidden, int64_t* frame, float* trace) {
     std::memcpy(hidden_.data(), hidden, m_.slow.dim * sizeof(float));
-    team_.run([&](Member& me) { sample(me, &slot, 1, frame, trace); });
+    pool_.run([&](Worker& worker) { sample(worker, &slot, 1, frame, trace); });
   }
 
   // One more frame of each slot listed: frames (count, 1 + num_codebooks).
   void decode(const int64_t* slots, int64_t count, int64_t* frames, float* trace) {
-    team_.run([&](Member& me) {
-      me.each(count, [&](int64_t r) {
+    pool_.run([&](Worker& worker) {
+      worker.parallel_for(count, [&](int64_t r) {
         Slot& slot = slots_[slots[r]];
         rows_[r] = row_of(slots[r], slot.position++);
         // Not frame[0]: after the end, which has no embedding, a step may still run.
         slot.frame[0] = slot.frame[1] + static_cast<int32_t>(m_.semantic_begin);
         embed(slot.frame.data(), 1, true, x_.data() + r * width_);
       });
-      forward(me, m_.slow, count, 0);
-      me.each(count, [&](int64_t r) {
+      forward(worker, m_.slow, count, 0);
+      worker.parallel_for(count, [&](int64_t r) {
         std::memcpy(hidden_.data() + r * width_, x_.data() + r * width_, width_ * sizeof(float));
       });
-      sample(me, slots, count, frames, trace);
+      sample(worker, slots, count, frames, trace);
     });
   }
 
@@ -156,7 +157,7 @@ class Network {
     return {cache_of(m_.slow, slot), position, slots_[slot].shared, slots_[slot].shared_blocks};
   }
 
-  // One position: a token id and, `stride` apart, the codes, which count if it is spoken.
+  // One position: a token id and, `stride` apart, its codes, which are added if the position is spoken.
   void embed(const int32_t* values, int64_t stride, bool spoken, float* x) const {
     std::memset(x, 0, width_ * sizeof(float));
     if (spoken) {
@@ -170,45 +171,46 @@ class Network {
     for (int64_t i = 0; i < m_.slow.dim; i++) x[i] /= root;
   }
 
-  void quantize_normed(Member& me, const float* x, int64_t stride, const float* weight, const Stack& stack, int64_t count) {
-    me.each(count, [&](int64_t r) {
+  void quantize_normed(Worker& worker, const float* x, int64_t stride, const float* weight, const Stack& stack,
+                       int64_t count) {
+    worker.parallel_for(count, [&](int64_t r) {
       float* normed = normed_.data() + r * width_;
       rms_norm(x + r * stride, weight, stack.dim, stack.eps, normed);
       quantize(normed, pad(stack.dim, kLanes), pad(stack.dim, kGroup), quantized_, r);
     });
   }
 
-  void quantize_inner(Member& me, int64_t size, int64_t count) {
-    me.each(count, [&](int64_t r) {
+  void quantize_inner(Worker& worker, int64_t size, int64_t count) {
+    worker.parallel_for(count, [&](int64_t r) {
       float* x = inner_.data() + r * inner_width_;
       std::memset(x + size, 0, (pad(size, kLanes) - size) * sizeof(float));
       quantize(x, pad(size, kLanes), pad(size, kGroup), quantized_, r);
     });
   }
 
-  // Runs rows 0..count-1 of rows_ and x_ through a stack, in place; the first is `lead` rows behind one that kRows divides,
-  // if they are a slot's consecutive positions.
-  void forward(Member& me, const Stack& stack, int64_t count, int64_t lead) {
-    float* scores = scores_.data() + me.index * 2 * kRows * pad(m_.positions, kLanes);
+  // Runs rows 0..count-1 of rows_ and x_ through a stack, in place; the first is `lead` rows behind one that kRows
+  // divides, if they are a slot's consecutive positions.
+  void forward(Worker& worker, const Stack& stack, int64_t count, int64_t lead) {
+    float* scores = scores_.data() + worker.index * 2 * kRows * pad(m_.positions, kLanes);
     const int64_t tiles = (lead + count + kRows - 1) / kRows;
     for (int64_t l = 0; l < stack.layers; l++) {
       const Layer& layer = stack.layer[l];
-      quantize_normed(me, x_.data(), width_, layer.attention_norm, stack, count);
-      apply<Finish::kStore>(me, layer.qkv, quantized_, count, qkv_.data(), qkv_width_);
-      // Heads outermost, so that a member's share holds early and late positions alike.
-      me.each(stack.groups * count, [&](int64_t i) {
+      quantize_normed(worker, x_.data(), width_, layer.attention_norm, stack, count);
+      apply<Finish::kStore>(worker, layer.qkv, quantized_, count, qkv_.data(), qkv_width_);
+      // Heads are outermost, so that a worker's range holds early and late positions alike.
+      worker.parallel_for(stack.groups * count, [&](int64_t i) {
         write_cache(stack, rows_[i % count], l, i / count, qkv_.data() + i % count * qkv_width_);
       });
-      me.each(stack.groups * tiles, [&](int64_t i) {
+      worker.parallel_for(stack.groups * tiles, [&](int64_t i) {
         const int64_t first = i % tiles * kRows - lead, end = std::min(first + kRows, count);
         attend_rows(stack, std::max(first, int64_t{0}), end, l, i / tiles, scores);
       });
-      quantize_inner(me, stack.heads * stack.head_dim, count);
-      apply<Finish::kAdd>(me, layer.wo, quantized_, count, x_.data(), width_);
-      quantize_normed(me, x_.data(), width_, layer.ffn_norm, stack, count);
-      apply<Finish::kGate>(me, layer.w13, quantized_, count, inner_.data(), inner_width_);
-      quantize_inner(me, stack.hidden, count);
-      apply<Finish::kAdd>(me, layer.w2, quantized_, count, x_.data(), width_);
+      quantize_inner(worker, stack.heads * stack.head_dim, count);
+      apply<Finish::kAdd>(worker, layer.wo, quantized_, count, x_.data(), width_);
+      quantize_normed(worker, x_.data(), width_, layer.ffn_norm, stack, count);
+      apply<Finish::kGate>(worker, layer.w13, quantized_, count, inner_.data(), inner_width_);
+      quantize_inner(worker, stack.hidden, count);
+      apply<Finish::kAdd>(worker, layer.w2, quantized_, count, x_.data(), width_);
     }
   }
 
@@ -225,32 +227,32 @@ class Network {
   }
 
   // Draws the frames that follow hidden_, by the slow head and then the fast transformer.
-  void sample(Member& me, const int64_t* slots, int64_t count, int64_t* frames, float* trace) {
+  void sample(Worker& worker, const int64_t* slots, int64_t count, int64_t* frames, float* trace) {
     const Stack& fast = m_.fast;
-    quantize_normed(me, hidden_.data(), width_, m_.norm, m_.slow, count);
-    apply<Finish::kStore>(me, m_.head, quantized_, count, logits_.data(), logits_width_);
-    me.each(count, [&](int64_t r) {
+    quantize_normed(worker, hidden_.data(), width_, m_.norm, m_.slow, count);
+    apply<Finish::kStore>(worker, m_.head, quantized_, count, logits_.data(), logits_width_);
+    worker.parallel_for(count, [&](int64_t r) {
       int64_t* frame = frames + r * (1 + m_.num_codebooks);
-      frame[0] = draw_code(me, slots[r], r, 0, trace);
+      frame[0] = draw_code(worker, slots[r], r, 0, trace);
       frame[1] = frame[0] == m_.codebook_size ? 0 : frame[0];  // <|im_end|> is not a code; the caller drops its frame
       // The hidden state and the first code are both known: two positions in one pass over the weights.
       for (int64_t i = 0; i < 2; i++) rows_[2 * r + i] = {cache_of(fast, slots[r]), i};
       put_code(frame[1], 2 * r + 1);
     });
-    project(me, count);
+    project(worker, count);
     for (int64_t codebook = 1; codebook < m_.num_codebooks; codebook++) {
       const int64_t each = codebook == 1 ? 2 : 1;
-      forward(me, fast, each * count, 0);
-      quantize_normed(me, x_.data() + (each - 1) * width_, each * width_, m_.fast_norm, fast, count);
-      apply<Finish::kStore>(me, m_.residual_head, quantized_, count, logits_.data(), logits_width_);
-      me.each(count, [&](int64_t r) {
+      forward(worker, fast, each * count, 0);
+      quantize_normed(worker, x_.data() + (each - 1) * width_, each * width_, m_.fast_norm, fast, count);
+      apply<Finish::kStore>(worker, m_.residual_head, quantized_, count, logits_.data(), logits_width_);
+      worker.parallel_for(count, [&](int64_t r) {
         int64_t* frame = frames + r * (1 + m_.num_codebooks);
-        frame[1 + codebook] = draw_code(me, slots[r], r, codebook, trace);
+        frame[1 + codebook] = draw_code(worker, slots[r], r, codebook, trace);
         rows_[r] = {cache_of(fast, slots[r]), codebook + 1};
         put_code(frame[1 + codebook], r);
       });
     }
-    me.each(count, [&](int64_t r) { remember(slots_[slots[r]], frames + r * (1 + m_.num_codebooks)); });
+    worker.parallel_for(count, [&](int64_t r) { remember(slots_[slots[r]], frames + r * (1 + m_.num_codebooks)); });
   }
 
   void put_code(int64_t code, int64_t row) {
@@ -260,32 +262,34 @@ class Network {
   }
 
   // hidden_ to the even rows of x_, in the fast transformer's width.
-  void project(Member& me, int64_t count) {
+  void project(Worker& worker, int64_t count) {
     if (!m_.project.weight) {
-      me.each(count, [&](int64_t r) {
+      worker.parallel_for(count, [&](int64_t r) {
         std::memcpy(x_.data() + 2 * r * width_, hidden_.data() + r * width_, width_ * sizeof(float));
       });
       return;
     }
-    me.each(count, [&](int64_t r) {
+    worker.parallel_for(count, [&](int64_t r) {
       quantize(hidden_.data() + r * width_, pad(m_.slow.dim, kLanes), pad(m_.slow.dim, kGroup), quantized_, r);
     });
-    apply<Finish::kStore>(me, m_.project, quantized_, count, x_.data(), 2 * width_);
+    apply<Finish::kStore>(worker, m_.project, quantized_, count, x_.data(), 2 * width_);
   }
 
-  int64_t draw_code(Member& me, int64_t index, int64_t row, int64_t codebook, float* trace) {
+  int64_t draw_code(Worker& worker, int64_t index, int64_t row, int64_t codebook, float* trace) {
     const Slot& slot = slots_[index];
     const int64_t size = codebook == 0 ? m_.codebook_size + 1 : m_.residual_size;
     float* logits = logits_.data() + row * logits_width_;
     if (trace) {
-      float* to = trace + row * trace_size() + (codebook ? m_.codebook_size + 1 + (codebook - 1) * m_.residual_size : 0);
+      float* to =
+          trace + row * trace_size() + (codebook ? m_.codebook_size + 1 + (codebook - 1) * m_.residual_size : 0);
       std::memcpy(to, logits, size * sizeof(float));
     }
     // A text that was accepted is spoken: an utterance may not end before its first frame.
     if (codebook == 0 && slot.step == 0) logits[m_.codebook_size] = -INFINITY;
     const int32_t* history = slot.history.data() + (codebook ? codebook + 1 : 0) * kWindow;
     const uint64_t key = noise_key(slot.settings.seed, slot.step, static_cast<int>(codebook));
-    return draw(logits, static_cast<int>(size), slot.settings, history, key, work_.data() + me.index * 2 * logits_width_);
+    return draw(logits, static_cast<int>(size), slot.settings, history, key,
+                work_.data() + worker.index * 2 * logits_width_);
   }
 
   void remember(Slot& slot, const int64_t* frame) {
@@ -297,7 +301,7 @@ class Network {
   }
 
   const Model m_;
-  Team team_;
+  ThreadPool pool_;
   std::vector<Slot> slots_;
   int64_t width_, qkv_width_, inner_width_, logits_width_;  // strides of the buffers below
   Buffer<float> x_, hidden_, normed_, qkv_, inner_, logits_, scores_, work_;
@@ -315,7 +319,9 @@ extern "C" {
 
 using shoal::Network;
 
-void* shoal_create(const shoal::Model* model, int64_t threads) { return new Network(*model, static_cast<int>(threads)); }
+void* shoal_create(const shoal::Model* model, int64_t threads) {
+  return new Network(*model, static_cast<int>(threads));
+}
 
 void shoal_destroy(void* network) { delete static_cast<Network*>(network); }
 
@@ -340,8 +346,8 @@ void shoal_decode(void* network, const int64_t* slots, int64_t count, int64_t* f
 }
 
 // For tests: one draw; logits, with room for a multiple of 16, are penalised in place.
-int64_t shoal_draw(float* logits, int64_t size, float temperature, float top_p, float penalty, int64_t seed, int64_t step,
-                   int64_t codebook, const int32_t* history) {
+int64_t shoal_draw(float* logits, int64_t size, float temperature, float top_p, float penalty, int64_t seed,
+                   int64_t step, int64_t codebook, const int32_t* history) {
   std::vector<float> work(2 * shoal::pad(size, shoal::kLanes));
   const uint64_t key = shoal::noise_key(seed, step, static_cast<int>(codebook));
   return shoal::draw(logits, static_cast<int>(size), {temperature, top_p, penalty, seed}, history, key, work.data());

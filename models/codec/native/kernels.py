@@ -24,7 +24,7 @@ from models.runtime.precision import DTYPES
 
 logger = logging.getLogger(__name__)
 
-_TILES = 1  # what the kernels compute on, else registers
+_AMX = 1  # what shoal_convolutions returns on a CPU with matrix tiles; with AVX2 alone, 2
 _STORE, _ADD, _MULTIPLY, _SILU = range(4)  # their Ending
 
 
@@ -59,11 +59,11 @@ def precisions() -> tuple[str, ...]:
     """What the kernels of this machine compute in: their fast and their exact precision."""
     if library() is None:
         return ()
-    return ("bf16", "bf16x3") if _tiles() else ("int16", "fp32")
+    return ("bf16", "bf16x3") if _amx() else ("int16", "fp32")
 
 
-def _tiles() -> bool:
-    return library().shoal_convolutions() == _TILES
+def _amx() -> bool:
+    return library().shoal_convolutions() == _AMX
 
 
 class Workspace:
@@ -87,11 +87,11 @@ class Chain:
         workspace: Workspace,
         per_frame: int,
     ) -> None:
-        """`precision` is one of `precisions()`; in int16 some wide convolutions are in fp32, by `points`. Rows come
-        in multiples of `per_frame`, else a call raises ValueError."""
+        """`precision` is one of `precisions()`; in int16 some wide convolutions are in fp32, by Winograd's method. Rows
+        come in multiples of `per_frame`, else a call raises ValueError."""
         self._workspace, self._per_frame = workspace, per_frame
         self._dtype = torch.float32 if convolutions[-1].exact else DTYPES[precision]
-        self._packed = Packer(convolutions, precision == precisions()[1], _tiles(), per_frame)
+        self._packed = Packer(convolutions, precision == precisions()[1], _amx(), per_frame)
         self._steps = [(c.stride, c.repeat) for c in convolutions]
         self._results = len(convolutions[-1].weight) // convolutions[-1].repeat
         layers = self._packed.layers
@@ -122,7 +122,7 @@ class NativeLinear:
         """`precision` is one of `precisions()`."""
         self._workspace, self._dtype = workspace, DTYPES[precision]
         bias = weight.new_zeros(len(weight)) if bias is None else bias
-        self._packed = Packer([Convolution(weight[:, None], bias)], precision == precisions()[1], _tiles())
+        self._packed = Packer([Convolution(weight[:, None], bias)], precision == precisions()[1], _amx())
         self._results = len(weight)
         self._gelu = activation == "gelu"
         self._ending = _SILU if activation == "swish" else _STORE

@@ -68,7 +68,7 @@ class Packer:
         self._used = 0
 
     def linear(self, weight: Tensor, bias: Tensor | None = None, bits: int = 8) -> abi.Linear:
-        """A layer of `weight` (out, in): integers with a scale for every 64 inputs of an output, as in weights.h."""
+        """A layer of `weight` (out, in): integers with a scale per 64 inputs of an output, as in linear_weights.h."""
         outputs, inputs = (padded(size, to) for size, to in zip(weight.shape, (PANEL, GROUP), strict=True))
         wide = F.pad(weight.float(), (0, inputs - weight.shape[1], 0, outputs - weight.shape[0]))
         page_out(weight)

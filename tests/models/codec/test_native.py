@@ -73,7 +73,7 @@ def run(layer: layers.Layer, contexts: Contexts, x: Tensor, stride: int, blocks:
 
 def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ...], frame: int = 1) -> list[bool]:
     """That a chain is torch's convolutions, and neither blocks, of so many frames, nor threads change a bit. Returns
-    which of them go by points."""
+    which of them go by Winograd's method."""
     stride = frame * max(c.stride for c in convolutions)
     x = torch.randn(2, sum(blocks) * stride, convolutions[0].weight.shape[2])
     exact = Contexts(CPU, torch.float32)
@@ -88,7 +88,7 @@ def check(convolutions: list[Convolution], precision: str, blocks: tuple[int, ..
         assert torch.equal(found, run(chain, contexts, x, stride, blocks[::-1]))
         first = found if first is None else first
         assert torch.equal(found, first)
-    return [layer.of_rows is not None for layer in chain._packed.layers]
+    return [layer.input_transform is not None for layer in chain._packed.layers]
 
 
 @pytest.mark.parametrize("precision", precisions())
@@ -100,16 +100,16 @@ def test_a_chain_in_blocks_is_torchs_convolutions(stack: str, precision: str) ->
 @pytest.mark.parametrize("precision", precisions())
 @pytest.mark.parametrize(("channels", "frame"), [(64, 36), (80, 40), (256, 16)])
 def test_residual_units_in_frames_are_torchs_convolutions(channels: int, frame: int, precision: str) -> None:
-    """By points where these are worth it: in the last case not where rows are 9 apart, and its weights are heavy."""
+    """By Winograd's method where it pays: in the last case, of heavy weights, not where rows are 9 apart."""
     units = [c for dilation in (1, 3, 9) for c in unit(channels, dilation)]
-    pointed = check(units, precision, (1, 3, 8, 2), frame)
+    minimal = check(units, precision, (1, 3, 8, 2), frame)
     if "int16" in precisions():
-        assert pointed[::2] == [frame >= 4 * dilation for dilation in (1, 3, 9)] and not any(pointed[1::2])
+        assert minimal[::2] == [frame >= 4 * dilation for dilation in (1, 3, 9)] and not any(minimal[1::2])
 
 
-def test_points_give_what_a_convolution_gives() -> None:
+def test_winograd_gives_what_a_convolution_gives() -> None:
     rows, weight = torch.randn(10, dtype=torch.float64), torch.randn(7, dtype=torch.float64)
-    found = winograd.of_products() @ ((winograd.of_weights() @ weight) * (winograd.of_rows() @ rows))
+    found = winograd.output_transform() @ ((winograd.weight_transform() @ weight) * (winograd.input_transform() @ rows))
     torch.testing.assert_close(found, rows.unfold(0, 7, 1) @ weight)
 
 
@@ -163,7 +163,7 @@ def test_the_starters_codes_and_sound_are_those_of_fp32(monkeypatch: pytest.Monk
         blocks = [decoder.decode([(stream, block)])[0] for block in np.split(codes, [1, 5, 30, 38], axis=1)]
         assert np.abs(np.concatenate(blocks) - whole).max() < APART[precision]
         chain = next(layer for each in decoder._layers if isinstance(each, layers.InPieces) for layer in each._layers)
-        assert any(layer.of_rows is not None for layer in chain._packed.layers) == ("int16" in precisions())
+        assert any(layer.input_transform is not None for layer in chain._packed.layers) == ("int16" in precisions())
 
 
 def test_the_largest_sums_in_int16_do_not_overflow() -> None:

@@ -52,10 +52,10 @@ def test_chunks_and_threads_change_no_bit(chunk: int, threads: int, bits: int) -
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("rows", [8, 15, 16, 70])
-def test_tiles_change_no_bit(rows: int, bits: int) -> None:
+def test_amx_changes_no_bit(rows: int, bits: int) -> None:
     """Where the machine has matrix tiles; elsewhere both are compiled to the same."""
     hidden = []
-    for flags in ((), ("-DSHOAL_WITHOUT_TILES",)):
+    for flags in ((), ("-DSHOAL_WITHOUT_AMX",)):
         network = NativeNetwork(small_weights(), slots=1, positions=200, threads=2, bits=bits, flags=flags)
         network.reset(0, sampling(1))
         hidden.append(network.prefill(0, prompt(rows, 4), 0))

@@ -20,7 +20,7 @@ def _compile(source: Path, program: Path) -> Path | None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    scratch = tmp_path_factory.mktemp("team")
+    scratch = tmp_path_factory.mktemp("pool")
     (scratch / "empty.cpp").write_text("int main() {}")
     try:
         empty = _compile(scratch / "empty.cpp", scratch / "empty")
@@ -28,7 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip(str(error))
     if empty is None or subprocess.run([str(empty)], check=False).returncode:
         pytest.skip("the compiler has no race detector that runs here")
-    program = _compile(Path(__file__).with_name("team.cpp"), scratch / "team")
+    program = _compile(Path(__file__).with_name("thread_pool.cpp"), scratch / "pool")
     assert program
     return program
 

@@ -1,19 +1,19 @@
 // The codec's products on CPUs with AVX2: in int16, or, to be exact, in fp32.
 #pragma once
 
-#include "points.h"
-#include "registers.h"
-#include "team.h"
-#include "wave.h"
+#include "microkernels_avx2.h"
+#include "snake.h"
+#include "thread_pool.h"
+#include "winograd.h"
 
 namespace shoal {
 
-constexpr int64_t kChunk = 96;  // rows that a member takes at once: their sums stay in the L1 cache
+constexpr int64_t kChunk = 96;  // rows that a worker takes at once: their sums stay in the L1 cache
 
 template <bool exact>
 struct Products {
   using Weight = std::conditional_t<exact, float, int16_t>;
-  static constexpr bool kTiles = false;
+  static constexpr bool kFeedsNext = false;
 
   static int64_t width(int64_t channels) { return exact ? 2 * channels : channels + 2; }
 
@@ -23,10 +23,10 @@ struct Products {
     for (int64_t i = 0; i < c.channels; i += kLanes) {
       const Floats v = read(c, x, i);
       store(values + i, v);
-      top = larger(larger(v, -v), top);  // not a number counts as nothing
+      top = maximum(maximum(v, -v), top);  // a NaN counts as nothing
     }
     if (exact) return;
-    const float peak = largest(top), scale = peak / kLargest, inverse = peak > 0 ? kLargest / peak : 0;
+    const float peak = reduce_max(top), scale = peak / kLargest, inverse = peak > 0 ? kLargest / peak : 0;
     const float magic = 12582912.0f;  // rounds to the nearest integer
     for (int64_t i = 0; i < c.channels; i += kLanes) {
       store_narrow(row + i, as_ints(load<Floats>(values + i) * inverse + magic));
@@ -34,19 +34,21 @@ struct Products {
     std::memcpy(row + c.channels, &scale, sizeof scale);
   }
 
-  static int64_t values(const Convolution& c, int64_t rows, int members) {
-    return c.of_rows ? values_of_points(c, rows, members) : 0;
+  static int64_t values(const Convolution& c, int64_t rows, int workers) {
+    return c.input_transform ? winograd_room(c, rows, workers) : 0;
   }
 
   template <class End>
-  static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, float* values, End&& end) {
+  static void multiply(Worker& worker, const Convolution& c, const uint16_t* input, int64_t rows, float* values,
+                       End&& end) {
     if constexpr (exact) {
-      if (c.of_rows) return multiply_points(me, c, reinterpret_cast<const float*>(input), rows, values, end);
+      if (c.input_transform)
+        return multiply_winograd(worker, c, reinterpret_cast<const float*>(input), rows, values, end);
     }
     const int64_t size = c.segments * c.channels * kLanes, row = width(c.channels);  // of a panel's weights; of a row
     const int64_t bytes = c.outputs / kLanes * size * sizeof(Weight);
     const Units units{c.outputs / kLanes, (rows + kChunk - 1) / kChunk, bytes};
-    me.each(units.count(), [&](int64_t i) {
+    worker.parallel_for(units.count(), [&](int64_t i) {
       const int64_t panel = units.panel(i), first = units.chunk(i) * kChunk;
       const int64_t count = std::min(rows - first, kChunk);
       alignas(64) float sums[kChunk][kLanes] = {};

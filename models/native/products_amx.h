@@ -1,35 +1,35 @@
-// The codec's products on matrix tiles (Intel AMX). What a convolution reads lies in bf16: in one plane, or, to be exact, in
-// two whose sum has 16 bits or more of significand. Of two planes three products are taken (all but that of the two smaller
-// parts) and added up in fp32, which is known as bf16x3.
+// The codec's products on matrix tiles (Intel AMX). A convolution reads rows in bf16: in one plane, or, to be exact, in
+// two, whose sum has 16 bits or more of significand. Two planes take three products (all but that of the two smaller
+// parts), added up in fp32, which is known as bf16x3.
 //
 // Weights lie as [outputs / 32][segments][channels / 32][planes][2][16 pairs of inputs][16 outputs][2].
 #pragma once
 
 #include <algorithm>
 
+#include "amx.h"
 #include "convolution.h"
-#include "team.h"
-#include "tiles.h"
-#include "wave.h"
+#include "snake.h"
+#include "thread_pool.h"
 
 namespace shoal {
 
 constexpr int kPanel = 32;       // results computed together: of two tiles
 constexpr int kInputs = 32;      // of one tile
-constexpr int64_t kChunk = 128;  // rows that a member takes at once
+constexpr int64_t kChunk = 128;  // rows that a worker takes at once
 
-// Sixteen values in bf16, and with two planes what rounding left of them, `distance` values further on.
+// Sixteen values in bf16; with two planes also their rounding errors, `distance` values further on.
 template <int planes>
 inline void store_bf16(uint16_t* to, int64_t distance, Floats x) {
   for (int plane = 0; plane < planes; plane++) {
     _mm256_storeu_si256((__m256i*)(to + plane * distance), (__m256i)_mm512_cvtneps_pbh((__m512)x.part[0]));
-    if (plane + 1 < planes) x -= widen(to + plane * distance);
+    if (plane + 1 < planes) x -= from_bf16(to + plane * distance);
   }
 }
 
 template <bool exact>
 struct Products {
-  static constexpr bool kTiles = true;
+  static constexpr bool kFeedsNext = true;
   static constexpr int planes = exact ? 2 : 1;
 
   static int64_t width(int64_t channels) { return planes * channels; }
@@ -43,13 +43,13 @@ struct Products {
 
   static int64_t values(const Convolution&, int64_t, int) { return 0; }
 
-  // Tiles multiply while the block before is finished: the one takes as long as the other.
+  // The tiles multiply while vectors finish the block before: one takes as long as the other.
   template <class End>
-  static void multiply(Member& me, const Convolution& c, const uint16_t* input, int64_t rows, float*, End&& end) {
+  static void multiply(Worker& worker, const Convolution& c, const uint16_t* input, int64_t rows, float*, End&& end) {
     const int64_t size = c.segments * c.channels * planes * kPanel;  // of a panel's weights
     const auto* weights = static_cast<const uint16_t*>(c.weight);
     const Units units{c.outputs / kPanel, (rows + kChunk - 1) / kChunk, c.outputs / kPanel * size * 2};
-    Tiles tiles;
+    AmxTiles tiles;
     alignas(64) float sums[2][2 * kTileRows][kPanel];
     int64_t before_row = 0, before_panel = 0, before_count = 0;
     int which = 0;
@@ -73,7 +73,7 @@ struct Products {
         which ^= 1;
       }
     };
-    me.each(units.count(), multiply_unit, [&] { end_before(0, before_count); });
+    worker.parallel_for(units.count(), multiply_unit, [&] { end_before(0, before_count); });
   }
 
  private:
@@ -82,9 +82,10 @@ struct Products {
   static void add_up(const Convolution& c, const uint16_t* input, const uint16_t* weight, int64_t count,
                      float (*sums)[kPanel], Meanwhile&& meanwhile) {
     const int64_t width = planes * c.channels, bytes = c.stride * width * sizeof(uint16_t);
-    const int64_t second = count > kTileRows ? kTileRows * c.stride * width : 0;  // else the first again, to be dropped
+    const int64_t second =
+        count > kTileRows ? kTileRows * c.stride * width : 0;  // else the first rows again, whose results are dropped
     constexpr int half = kTileSize / sizeof(uint16_t);
-    asm volatile("" ::: "memory");  // GCC does not know that a tile's load reads what was stored
+    asm volatile("" ::: "memory");  // GCC does not know that loading a tile reads memory that was written
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);

@@ -1,18 +1,18 @@
-// Matrix tiles (Intel AMX): whether and how this process uses them, and a block of linear.h's weights times sixteen rows at
-// once, with the very same integers (weights.h makes tiles of it).
+// Matrix tiles (Intel AMX): whether and how this process uses them, and the product of sixteen rows and a block of
+// linear.h's weights, in the same integers as without them (linear_weights.h lays a block out as tiles).
 //
-// There tiles multiply bytes, so activations also lie as the upper and the lower bytes of their int16:
+// AMX multiplies bytes, so activations also lie as the upper and the lower bytes of their int16:
 // sum w * x = 256 * sum w * upper + sum w * lower, which stays exact in int32.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 
-#include "vectors.h"
+#include "simd_math.h"
 
 #if defined(__AMX_INT8__) && defined(__AVX512F__) && defined(__linux__) && !defined(SHOAL_PORTABLE) && \
-    !defined(SHOAL_WITHOUT_TILES)
-#define SHOAL_TILES 1
+    !defined(SHOAL_WITHOUT_AMX)
+#define SHOAL_AMX 1
 #include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,24 +24,24 @@ constexpr int kTileRows = 16;
 constexpr int kTileBytes = 64;  // of a row: as many inputs as share a scale
 constexpr int kTileSize = kTileRows * kTileBytes;
 
-#if SHOAL_TILES
+#if SHOAL_AMX
 
-// Whether the kernel lets this process use tiles; it must be asked once.
-inline bool tiles_allowed() {
+// Whether Linux lets this process use tiles, for which a process must ask once.
+inline bool amx_allowed() {
   static const bool allowed = syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18 /* XTILEDATA */) == 0;
   return allowed;
 }
 
-// Tiles of this thread, of 64 bytes a row and sixteen rows, for as long as it lives.
-class Tiles {
+// The configuration of this thread's tiles, sixteen rows of 64 bytes, for as long as the object lives.
+class AmxTiles {
  public:
-  Tiles() {
+  AmxTiles() {
     for (int tile = 0; tile < 8; tile++) config_.row_bytes[tile] = kTileBytes, config_.rows[tile] = kTileRows;
     _tile_loadconfig(&config_);
   }
-  ~Tiles() { _tile_release(); }
+  ~AmxTiles() { _tile_release(); }
 
-  // Lets tiles 0, 1 and 4 hold the first sixteen of `count` rows, at most 32, and tiles 2, 3 and 5 the others, or one.
+  // Tiles 0, 1 and 4 hold the first sixteen of `count` rows, which are at most 32; tiles 2, 3 and 5 the others, or one.
   void rows(int64_t count) {
     const int64_t first = std::min<int64_t>(count, kTileRows), second = std::max<int64_t>(count - kTileRows, 1);
     if (config_.rows[0] == first && config_.rows[2] == second) return;
@@ -58,12 +58,12 @@ class Tiles {
   } config_;
 };
 
-// Sixteen rows times a block of weights: sums of upper bytes for both halves of the outputs, then of lower bytes.
-typedef int32_t TileSums[4][kTileRows][kLanes];
+// Simd rows times a block of weights: sums of upper bytes for both halves of the outputs, then of lower bytes.
+typedef int32_t AmxSums[4][kTileRows][kLanes];
 
-// The sums of `count` times sixteen rows, `step` bytes apart: upper bytes, then lower. All tiles are stored before any is
-// read: a read that follows its store at once waits for it.
-inline void multiply_tiles(const int8_t* rows, int64_t step, const int8_t* weights, int count, TileSums* sums) {
+// The sums of `count` times sixteen rows, `step` bytes apart: upper bytes, then lower. All tiles are stored before any
+// is read: a read that follows its store at once waits for it.
+inline void multiply_amx(const int8_t* rows, int64_t step, const int8_t* weights, int count, AmxSums* sums) {
   _tile_loadd(6, weights, kTileBytes);
   _tile_loadd(7, weights + kTileSize, kTileBytes);
   for (int t = 0; t < count; t++) {
@@ -84,13 +84,13 @@ inline void multiply_tiles(const int8_t* rows, int64_t step, const int8_t* weigh
   }
 }
 
-inline Ints total(const TileSums& sums, int half, int row) {
+inline Ints total(const AmxSums& sums, int half, int row) {
   return (load<Ints>(sums[half][row]) << 8) + load<Ints>(sums[2 + half][row]);
 }
 
 #else
 
-inline bool tiles_allowed() { return false; }
+inline bool amx_allowed() { return false; }
 
 #endif
 

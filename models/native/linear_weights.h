@@ -1,11 +1,12 @@
-// How the weights of linear.h lie, and how two inputs of some outputs become pairs of int16.
+// The layout of linear.h's weights, and the way from it to pairs of int16 and to AMX tiles.
 //
-// [outputs / 32][inputs / 64] blocks, each of 8 times eight inputs, then 32 scales in bf16: the order in which they are read.
-// Eight inputs are, in int8, [4 pairs][32 outputs][2]; in int4 [32 outputs][2] int16 of four nibbles, one of each pair.
+// [outputs / 32][inputs / 64] blocks, each of 8 times eight inputs, then 32 scales in bf16: the order in which they are
+// read. Eight inputs lie in int8 as [4 pairs][32 outputs][2], in int4 as [32 outputs][2] int16 of four nibbles, one per
+// pair.
 #pragma once
 
-#include "tiles.h"
-#include "vectors.h"
+#include "amx.h"
+#include "simd_math.h"
 
 namespace shoal {
 
@@ -17,8 +18,8 @@ constexpr int kEight = bits * kPanel;  // bytes
 template <int bits>
 constexpr int64_t kBlock = kEights * kEight<bits> + 2 * kPanel;
 
-// Where the nibbles of the four pairs begin: to an int16 each takes two shifts or one, and to_tiles, which makes bytes, finds
-// those of inputs that follow each other in the upper halves of bytes, or in the lower ones.
+// The first bits of the four pairs' nibbles: each becomes an int16 by one or two shifts, and to_tiles, which makes
+// bytes, finds consecutive inputs in the upper halves of bytes, or in the lower ones.
 constexpr int kNibble[4] = {4, 12, 0, 8};
 
 // Bytes as int16. GCC makes five instructions of the conversion that serves all machines.
@@ -48,7 +49,7 @@ inline Pairs pairs_of(const int8_t* eight, int pair, int v) {
   }
 }
 
-// Into the L2: see kAhead.
+// Into the L2 cache: see kAhead.
 template <int bits>
 inline void prefetch_eight(const int8_t* eight) {
   for (int line = 0; line < kEight<bits>; line += 64) __builtin_prefetch(eight + line, 0, 2);
@@ -57,10 +58,10 @@ inline void prefetch_eight(const int8_t* eight) {
 // The scales of the first or the last sixteen outputs of a block.
 template <int bits>
 inline Floats scale_of(const int8_t* block, int half) {
-  return widen(reinterpret_cast<const uint16_t*>(block + kEights * kEight<bits>) + half * kLanes);
+  return from_bf16(reinterpret_cast<const uint16_t*>(block + kEights * kEight<bits>) + half * kLanes);
 }
 
-#if SHOAL_TILES
+#if SHOAL_AMX
 // A block as two tiles of 16 outputs: [16 fours of inputs][16][4] bytes, of int4 sixteen times the weights.
 template <int bits>
 inline void to_tiles(const int8_t* w, int64_t ahead, int8_t* tiles) {

@@ -1,11 +1,11 @@
-// Functions of sixteen floats at a time, and the memory that they lie in: one source for every instruction set.
+// Functions of SIMD vectors and the memory that they are loaded from: one source for every instruction set.
 #pragma once
 
 #include <cmath>
 #include <new>
 #include <vector>
 
-#include "sixteen.h"
+#include "simd.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -13,7 +13,8 @@
 
 namespace shoal {
 
-// Memory that begins with a cache line: a row of a tile, or sixteen floats, then lie in one and not in two.
+// Memory that begins with a cache line, so that a row of an AMX tile, or sixteen floats, lie in one line and not in
+// two.
 template <class T>
 struct Lines {
   static constexpr std::align_val_t kLine{64};
@@ -33,7 +34,7 @@ template <class T>
 using Buffer = std::vector<T, Lines<T>>;
 
 template <class To, class From>
-inline To cast(From from) {
+inline To bit_cast(From from) {
   static_assert(sizeof(To) == sizeof(From), "a cast keeps the bits");
   To to;
   std::memcpy(&to, &from, sizeof to);
@@ -41,31 +42,31 @@ inline To cast(From from) {
 }
 
 inline int64_t pad(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
-inline Floats larger(Floats a, Floats b) { return choose(a > b, a, b); }
+inline Floats maximum(Floats a, Floats b) { return select(a > b, a, b); }
 
-inline float sum(Floats v) {
+inline float reduce_sum(Floats v) {
   float total = 0;
   for (int i = 0; i < 8; i++) total += v[i] + v[i + 8];
   return total;
 }
 
-inline float largest(Floats v) {
+inline float reduce_max(Floats v) {
   float top = v[0];
   for (int i = 1; i < kLanes; i++) top = v[i] > top ? v[i] : top;
   return top;
 }
 
-inline Ints lanes() {
+inline Ints lane_numbers() {
   constexpr int32_t numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   return load<Ints>(numbers);
 }
 
 // bf16 is the upper half of a float. GCC makes five instructions of the conversion that serves all machines.
-inline Floats widen(const uint16_t* from) {
+inline Floats from_bf16(const uint16_t* from) {
 #if defined(__AVX512F__)
   return {(Floats::Part)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from)), 16)};
 #elif defined(__AVX2__)
-  return by_parts<Floats>([&](int p) {
+  return by_register<Floats>([&](int p) {
     const __m128i part = _mm_loadu_si128((const __m128i*)from + p);
     return (Floats::Part)_mm256_slli_epi32(_mm256_cvtepu16_epi32(part), 16);
   });
@@ -74,16 +75,16 @@ inline Floats widen(const uint16_t* from) {
 #endif
 }
 
-inline float widen_one(uint16_t x) { return cast<float>(static_cast<uint32_t>(x) << 16); }
+inline float from_bf16(uint16_t x) { return bit_cast<float>(static_cast<uint32_t>(x) << 16); }
 
-inline uint16_t narrow(float x) {  // to nearest, ties to even
-  const uint32_t bits = cast<uint32_t>(x);
+inline uint16_t to_bf16(float x) {  // to nearest, ties to even
+  const uint32_t bits = bit_cast<uint32_t>(x);
   return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
 // e^x to about 1 ulp (Cephes expf: range reduction by ln 2 in two parts, polynomial of degree 5); 0 below -87.3.
 SHOAL_INLINE Floats exponential(Floats x) {
-  const Floats clamped = larger(fill(-87.3f), choose(x < 88.0f, x, fill(88.0f)));
+  const Floats clamped = maximum(broadcast(-87.3f), select(x < 88.0f, x, broadcast(88.0f)));
   const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   const Floats shifted = clamped * 1.44269504088896341f + magic;
   const Floats n = shifted - magic;
@@ -94,8 +95,8 @@ SHOAL_INLINE Floats exponential(Floats x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const Ints exponent = (as_ints(shifted) - cast<int32_t>(magic) + 127) << 23;
-  return choose(x < -87.3f, Floats{}, p * as_floats(exponent));
+  const Ints exponent = (as_ints(shifted) - bit_cast<int32_t>(magic) + 127) << 23;
+  return select(x < -87.3f, Floats{}, p * as_floats(exponent));
 }
 
 SHOAL_INLINE Floats silu(Floats x) { return x / (1.0f + exponential(-x)); }
@@ -107,7 +108,7 @@ SHOAL_INLINE Floats logarithm(Floats x) {
   Floats m = as_floats((bits & 0x007fffff) | 0x3f000000);  // in [0.5, 1)
   const Ints small = m < 0.707106781186547524f;
   exponent += small;  // a true lane is -1
-  m = choose(small, m + m, m) - 1.0f;
+  m = select(small, m + m, m) - 1.0f;
   const Floats square = m * m;
   Floats p = m * 7.0376836292e-2f - 1.1514610310e-1f;
   p = p * m + 1.1676998740e-1f;
@@ -120,7 +121,7 @@ SHOAL_INLINE Floats logarithm(Floats x) {
   const Floats e = to_floats(exponent);
   Floats y = m * square * p + e * -2.12194440e-4f - 0.5f * square;
   y = m + y + e * 0.693359375f;
-  return choose(x == 0.0f, fill(-INFINITY), y);
+  return select(x == 0.0f, broadcast(-INFINITY), y);
 }
 
 }  // namespace shoal

@@ -1,11 +1,12 @@
-// Products added to sums on CPUs with AVX2, for two registers of outputs at a time.
+// Multiply-and-add on CPUs with AVX2, for sixteen outputs in two registers.
 //
-// Each function is one statement: GCC would load and multiply for all rows before it adds, with too few registers.
+// Each function is one assembler statement: GCC would load and multiply for all rows before it adds, and run out of
+// registers.
 #pragma once
 
 #include <immintrin.h>
 
-#include "sixteen.h"
+#include "simd.h"
 
 namespace shoal {
 

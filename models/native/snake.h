@@ -1,8 +1,8 @@
-// Activations of the codec: Snake, and rows that end before a vector does.
+// Snake, the codec's activation, and rows that end before a vector does.
 #pragma once
 
 #include "convolution.h"
-#include "vectors.h"
+#include "simd_math.h"
 
 namespace shoal {
 
@@ -21,22 +21,22 @@ SHOAL_INLINE Floats snake(Floats x, Floats alpha, Floats inverse) {
   return x + sine * sine * inverse;
 }
 
-// The first `count` values, zeros behind; none where count is not positive.
-inline Floats load_some(const float* from, int64_t count) {
+// The first `count` values, then zeros; only zeros where count is not positive.
+inline Floats load_partial(const float* from, int64_t count) {
   if (count >= kLanes) return load<Floats>(from);
   Floats x{};
   if (count > 0) std::memcpy(&x, from, count * sizeof(float));
   return x;
 }
 
-inline void store_some(float* to, int64_t count, Floats x) {
+inline void store_partial(float* to, int64_t count, Floats x) {
   if (count >= kLanes) return store(to, x);
   if (count > 0) std::memcpy(to, &x, count * sizeof(float));
 }
 
 // Sixteen channels of a row from channel i on, as a convolution reads them.
 inline Floats read(const Convolution& c, const float* x, int64_t i) {
-  const Floats v = load_some(x + i, c.inputs - i);
+  const Floats v = load_partial(x + i, c.inputs - i);
   return c.before ? snake(v, load<Floats>(c.before + i), load<Floats>(c.before_inverse + i)) : v;
 }
 

@@ -1,28 +1,29 @@
-// Sums of products in registers of CPUs with AVX2, of rows in int16 or in fp32.
+// Matrix products in the registers of CPUs with AVX2, for rows in int16 or in fp32.
 //
-// In int16 a row has values of 14 bits and behind them its scale, in fp32. The weights of an output are as large as leaves
-// the sum over a group of a segment's channels within 32 bits; those sums are exact, and added up in fp32.
+// In int16 a row has values of 14 bits, and after them its scale in fp32. The weights of an output are scaled so that
+// the sum over a group of a segment's channels fits into 32 bits; those sums are exact, and added up in fp32.
 //
-// Weights lie as [outputs / 16][segments][channels / 2][16 outputs][2] in int16, in fp32 as [..][segments][channels][16].
+// Weights lie as [outputs / 16][segments][channels / 2][16 outputs][2] in int16, in fp32 as
+// [..][segments][channels][16].
 #pragma once
 
 #include <algorithm>
 
+#include "avx2.h"
 #include "convolution.h"
-#include "dot2.h"
-#include "vectors.h"
+#include "simd_math.h"
 
 namespace shoal {
 
-constexpr int64_t kChannels = 256;  // of a group; _GROUP of models/codec/native/packing.py, by which no sum overflows
-constexpr float kLargest = 8191;    // of a row's values in int16; _LARGEST there
-constexpr int kTogether = 6;        // rows computed together: as many as the registers hold
+constexpr int64_t kChannels = 256;  // in a group; _GROUP of models/codec/native/packing.py, by which no sum overflows
+constexpr float kLargest = 8191;    // value of a row in int16; _LARGEST there
+constexpr int kRowsTogether = 6;    // rows computed together: as many as the registers hold
 
-// sums[r] += the products of row r's next `count` channels; rows are `step` words of 16 bits apart. Not inlined: where it is,
-// GCC runs out of registers.
+// sums[r] += the products of row r's next `count` channels; rows are `step` words of 16 bits apart. Not inlined: where
+// it is, GCC runs out of registers.
 template <int rows>
-__attribute__((noinline)) void add_channels(const float* w, const uint16_t* x, const uint16_t*, int64_t count, int64_t step,
-                                            float (*sums)[kLanes]) {
+__attribute__((noinline)) void microkernel(const float* w, const uint16_t* x, const uint16_t*, int64_t count,
+                                           int64_t step, float (*sums)[kLanes]) {
   __m256 total[rows][2];
 #pragma GCC unroll 6
   for (int r = 0; r < rows; r++) total[r][0] = _mm256_load_ps(sums[r]), total[r][1] = _mm256_load_ps(sums[r] + 8);
@@ -35,10 +36,10 @@ __attribute__((noinline)) void add_channels(const float* w, const uint16_t* x, c
   for (int r = 0; r < rows; r++) _mm256_store_ps(sums[r], total[r][0]), _mm256_store_ps(sums[r] + 8, total[r][1]);
 }
 
-// Likewise; row r's scale is at `scales`.
+// The same in int16; row r's scale is at `scales`.
 template <int rows>
-__attribute__((noinline)) void add_channels(const int16_t* w, const uint16_t* x, const uint16_t* scales, int64_t count,
-                                            int64_t step, float (*sums)[kLanes]) {
+__attribute__((noinline)) void microkernel(const int16_t* w, const uint16_t* x, const uint16_t* scales, int64_t count,
+                                           int64_t step, float (*sums)[kLanes]) {
   __m256i total[rows][2] = {};
   for (int64_t k = 0; k < count; k += 2) {
     const auto* from = reinterpret_cast<const __m256i*>(w + k * kLanes);
@@ -54,8 +55,8 @@ __attribute__((noinline)) void add_channels(const int16_t* w, const uint16_t* x,
   }
 }
 
-// sums[r] += the products of one segment's weights and row r; rows are `step` words apart. A group's weights stay in the L1
-// cache for all rows.
+// sums[r] += the products of one segment's weights and row r; rows are `step` words apart. A group's weights stay in
+// the L1 cache for all rows.
 template <class Weight>
 void add_segment(const Convolution& c, const Weight* weight, const uint16_t* input, int64_t step, int64_t count,
                  float (*sums)[kLanes]) {
@@ -64,10 +65,10 @@ void add_segment(const Convolution& c, const Weight* weight, const uint16_t* inp
     const int64_t channels = std::min(c.channels - k, kChannels);
     const auto add = [&](auto rows, int64_t from) {
       const uint16_t* x = input + from * step;
-      add_channels<rows.value>(weight + k * kLanes, x + words * k, x + c.channels, channels, step, sums + from);
+      microkernel<rows.value>(weight + k * kLanes, x + words * k, x + c.channels, channels, step, sums + from);
     };
     int64_t r = 0;
-    for (; r + kTogether <= count; r += kTogether) add(std::integral_constant<int, kTogether>(), r);
+    for (; r + kRowsTogether <= count; r += kRowsTogether) add(std::integral_constant<int, kRowsTogether>(), r);
     switch (count - r) {
       case 5: add(std::integral_constant<int, 5>(), r); break;
       case 4: add(std::integral_constant<int, 4>(), r); break;

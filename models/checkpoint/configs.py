@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -61,7 +62,8 @@ class LanguageModelConfig:
 
     A codebook's embedding has `codebook_size` entries, as many as there are semantic tokens; codes of the residual
     codebooks are drawn from the first `residual_codebook_size`. `max_seq_len` is the number of positions that the slow
-    transformer was trained for.
+    transformer was trained for. The fast one begins with the slow one's hidden state, as it is or "normed" like for the
+    head.
     """
 
     slow: TransformerConfig
@@ -73,6 +75,7 @@ class LanguageModelConfig:
     residual_codebook_size: int
     tie_word_embeddings: bool
     scale_codebook_embeddings: bool
+    fast_input: Literal["hidden", "normed"]
     sampling: SamplingRules
 
 

@@ -24,6 +24,7 @@ struct Model {
   const float *norm, *fast_norm;
   Table text, codebooks, fast_codes;
   int64_t slots, positions, num_codebooks, codebook_size, residual_size, semantic_begin, scale_embeddings;
+  int64_t normed_input;  // 1: the fast transformer begins with the normed hidden state
 };
 
 namespace {
@@ -261,16 +262,18 @@ class Network {
     add_row(m_.fast_codes, code, x);
   }
 
-  // hidden_ to the even rows of x_, in the fast transformer's width.
+  // The hidden states that sample() has put into hidden_ and normed_ to the even rows of x_, in the fast transformer's
+  // width.
   void project(Worker& worker, int64_t count) {
+    const float* hidden = m_.normed_input ? normed_.data() : hidden_.data();
     if (!m_.project.weight) {
       worker.parallel_for(count, [&](int64_t r) {
-        std::memcpy(x_.data() + 2 * r * width_, hidden_.data() + r * width_, width_ * sizeof(float));
+        std::memcpy(x_.data() + 2 * r * width_, hidden + r * width_, width_ * sizeof(float));
       });
       return;
     }
     worker.parallel_for(count, [&](int64_t r) {
-      quantize(hidden_.data() + r * width_, pad(m_.slow.dim, kLanes), pad(m_.slow.dim, kGroup), quantized_, r);
+      quantize(hidden + r * width_, pad(m_.slow.dim, kLanes), pad(m_.slow.dim, kGroup), quantized_, r);
     });
     apply<Finish::kStore>(worker, m_.project, quantized_, count, x_.data(), 2 * width_);
   }

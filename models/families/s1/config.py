@@ -102,6 +102,7 @@ class DualARConfig:
             residual_codebook_size=min(self.codebook_size, RESIDUAL_CODES),
             tie_word_embeddings=self.tie_word_embeddings,
             scale_codebook_embeddings=self.scale_codebook_embeddings,
+            fast_input="hidden",
             sampling=SAMPLING,
         )
 

@@ -86,10 +86,14 @@ class FusedFrame:
 
     def _sample(self, slot: Tensor, rows: int, advance: bool) -> Tensor:
         n, fast = self._network, self._fast
-        hidden, eps = self._slow.x[:rows], n.config.slow.norm_eps
-        self._linear(n.slow.head, hidden, self._logits[:rows], norm=(n.slow.norm, self._slow.squares(rows)), eps=eps)
+        hidden, first, eps = self._slow.x[:rows], fast.x[: 2 * rows : 2], n.config.slow.norm_eps
+        norm = (n.slow.norm, self._slow.squares(rows))
+        self._linear(n.slow.head, hidden, self._logits[:rows], norm=norm, eps=eps)
+        normed = n.config.fast_input == "normed"
         if n.project:
-            self._linear(n.project, hidden, fast.x[: 2 * rows : 2])
+            self._linear(n.project, hidden, first, norm=norm if normed else None, eps=eps)
+        elif normed:
+            first.copy_(n.slow.normed(hidden))
         self._draw(slot, rows, 0, advance)
         for codebook in range(1, n.config.num_codebooks):
             new = 2 if codebook == 1 else 1  # the hidden state and the first code are both known
@@ -165,8 +169,8 @@ class FusedFrame:
             state.top_p, state.penalty, state.history, slot, state.frame, self._drawn, n.fast_embeddings,
             self._fast.x, squares, self._slow.x, state.position, n.end, codebook,
             C=config.num_codebooks, D=dim, PARTS=squares.shape[1], FIRST=codebook == 0,
-            LAST=codebook == config.num_codebooks - 1, COPY=n.project is None, ADVANCE=advance,
-            WINDOW=state.history.shape[2], BLOCK=triton.next_power_of_2(candidates),
+            LAST=codebook == config.num_codebooks - 1, COPY=n.project is None and config.fast_input == "hidden",
+            ADVANCE=advance, WINDOW=state.history.shape[2], BLOCK=triton.next_power_of_2(candidates),
             WIDTH=triton.next_power_of_2(dim), num_warps=16 if candidates > 2048 else 4,
         )  # fmt: skip
 

@@ -40,7 +40,7 @@ class Model(Structure):
         *((name, c_void_p) for name in ("norm", "fast_norm")),
         *((name, Table) for name in ("text", "codebooks", "fast_codes")),
         *((name, c_int64) for name in ("slots", "positions", "num_codebooks", "codebook_size", "residual_size")),
-        *((name, c_int64) for name in ("semantic_begin", "scale_embeddings")),
+        *((name, c_int64) for name in ("semantic_begin", "scale_embeddings", "normed_input")),
     ]
 
 

@@ -192,6 +192,7 @@ class NativeNetwork:
             residual_size=config.residual_codebook_size,
             semantic_begin=self.ids.semantic_begin,
             scale_embeddings=config.scale_codebook_embeddings,
+            normed_input=config.fast_input == "normed",
         )
         if weights.project:
             model.project = self._linear(weights.project)

@@ -197,6 +197,8 @@ class TorchNetwork:
         code = torch.where(semantic == self.end, 0, semantic)
         frame = [semantic, code]
 
+        if self.config.fast_input == "normed":
+            hidden = self.slow.normed(hidden)
         hidden = self.project(hidden) if self.project else hidden
         # The hidden state and the first code are both known: two positions in one pass over the weights.
         x = torch.cat([hidden, self.fast_embeddings[code][:, None]], dim=1)

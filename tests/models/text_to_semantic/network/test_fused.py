@@ -45,15 +45,20 @@ def speak(network: TorchNetwork, prompt: Tensor, fused: bool, slots: list[int], 
     return drawn + [each[slots].tolist() for each in kept]
 
 
-@pytest.mark.parametrize("slots", [[0], [1, 2, 5]])
-def test_the_kernels_draw_the_networks_frames(tiny: Path, slots: list[int]) -> None:
-    encoder = Checkpoint(tiny).prompt_encoder()
-    prompt = encoder.encode(Prompt("Seventy positions and some more are what this text takes, word by word.")).values
+@pytest.mark.parametrize(("slots", "fast_input"), [([0], "hidden"), ([1, 2, 5], "hidden"), ([1, 2], "normed")])
+def test_the_kernels_draw_the_networks_frames(tiny: Path, slots: list[int], fast_input: str) -> None:
+    prompt = (
+        Checkpoint(tiny)
+        .prompt_encoder()
+        .encode(Prompt("Seventy positions and some more are what this text takes, word by word."))
+        .values
+    )
     assert prompt.shape[1] > frame.POSITIONS  # more than a program reads at a time
-    speaks = [
-        speak(networks.network(tiny, slots=6, positions=POSITIONS, device=DEVICE), prompt, fused, slots, steps=2)
-        for fused in (False, True)
-    ]
+    speaks = []
+    for fused in (False, True):
+        network = networks.network(tiny, slots=6, positions=POSITIONS, device=DEVICE)
+        network.config = replace(network.config, fast_input=fast_input)
+        speaks.append(speak(network, prompt, fused, slots, steps=2))
     assert speaks[1] == speaks[0]
 
 
@@ -63,9 +68,11 @@ def test_a_program_of_few_rows_has_registers_for_its_weights(inputs: int) -> Non
     assert tile["BLOCK_K"] >= inputs and tile["BLOCK_N"] * tile["BLOCK_K"] <= 16384
 
 
-@pytest.mark.parametrize(("quantization", "slots"), [("none", [0, 3]), ("int8", [0, 5])])
+@pytest.mark.parametrize(
+    ("quantization", "slots", "fast_input"), [("none", [0, 3], "normed"), ("int8", [0, 5], "hidden")]
+)
 def test_other_shapes_of_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Quantization, slots: list[int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Quantization, slots: list[int], fast_input: str
 ) -> None:
     """No power of two, biases, other widths of the two transformers and so a projection between them; six rows as many
     are run, in several tiles and without parts of the cached positions."""
@@ -82,6 +89,7 @@ def test_other_shapes_of_checkpoint(
     speaks = []
     for fused in (False, True):
         network = networks.network(tmp_path, slots=6, positions=POSITIONS, device=DEVICE)
+        network.config = replace(network.config, fast_input=fast_input)
         if quantization == "int8":
             widen(network)
         speaks.append(speak(network, prompt, fused, slots, steps=1))

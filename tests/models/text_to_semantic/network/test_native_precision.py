@@ -36,12 +36,15 @@ VARIANTS = {
         SMALL, dim=256, n_head=4, n_local_heads=2, head_dim=128, intermediate_size=768, fast_head_dim=64
     ),
 }
+VARIANTS |= {f"normed, {name}": VARIANTS[name] for name in ("plain", "other fast width")}
 
 
 @pytest.mark.parametrize("flags", [(), PORTABLE], ids=["native", "portable"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_logits_are_those_of_fp32(name: str, flags: tuple[str, ...]) -> None:
     loaded = weights(VARIANTS[name], torch.float32 if name == "biases" else torch.bfloat16)
+    if name.startswith("normed"):
+        loaded = replace(loaded, config=replace(loaded.config, fast_input="normed"))
     oracle = TorchNetwork(loaded, slots=2, positions=128)
     network = NativeNetwork(loaded, slots=2, positions=128, flags=flags)
     logits: list[Tensor] = []

@@ -9,10 +9,10 @@ from models.checkpoint.tensors import Half, belongs, codec_shapes, language_mode
 from models.text_to_semantic.load import POSITIONS, PREFIX_POSITIONS
 from models.text_to_semantic.network.torch_network import CONTEXT_BUCKET
 
-# Of tensors as large as the encoder's first layer makes of a piece of 16 frames: what encoding was measured to hold at
-# once. A CPU reads two pieces at a time, but its longest layers in parts of 8 frames.
+# Encoding was measured to hold this many tensors at once, each as large as the first layer's result for a piece of 16
+# frames. A CPU reads two pieces at a time, but runs its longest layers on parts of 8 frames.
 _ENCODER_TENSORS, _ENCODER_FRAMES = 28, 16
-# Of tensors as large as the decoder's last layer makes of the longest block.
+# Decoding holds about this many tensors as large as the last layer's input for the longest block.
 _DECODER_TENSORS, _DECODER_FRAMES = 4, 25
 
 
@@ -23,9 +23,9 @@ def sizes(language_model: LanguageModelConfig, codec: CodecConfig) -> dict[str, 
     embedding_params: those of them that are looked up and never multiplied
     codec_encoder_params, codec_decoder_params: weights of the codec's halves
     kv_values_per_token: keys and values of one position in the slow transformer
-    slot_tokens, prefix_tokens: positions that a slot may fill, and that a kept voice takes
+    slot_tokens, prefix_tokens: positions that a slot has room for, and that a kept voice takes
     encoder_values_per_slot, decoder_values_per_slot: activations of one recording, and of one stream's block
-    decoder_state_values: what the decoder remembers of an open stream, mostly the window of its attention
+    decoder_state_values: the decoder's memory of an open stream, mostly the window of its attention
     """
     counts = {name: math.prod(shape) for name, shape in language_model_shapes(language_model).items()}
     slow, window = language_model.slow, codec.transformer

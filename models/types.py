@@ -178,7 +178,7 @@ class Busy(ShoalError):
         self.retry_after = retry_after
 
     def __str__(self) -> str:
-        return self.args[0]
+        return str(self.args[0])
 
 
 class Gone(ShoalError):

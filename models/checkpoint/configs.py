@@ -1,4 +1,4 @@
-"""What the networks must know of a checkpoint: the sizes of the text-to-semantic network and of the codec."""
+"""Sizes of the text-to-semantic network and of the codec, as the networks take them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from models.checkpoint.files import read_mapping, refuse_unknown
 from models.types import CheckpointError
 
-# The sections of codec.yaml; what CodecConfig does not take of them says nothing about the network.
+# Keys of codec.yaml by section; those that CodecConfig does not take say nothing about the network.
 CODEC_KEYS = {
     *("_target_", "sample_rate", "causal", "latent_dim", "transformer_general_config", "quantizer"),
     *("encoder_dim", "encoder_rates", "encoder_transformer_layers"),
@@ -31,7 +31,7 @@ TRANSFORMER_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class TransformerConfig:
-    """Sizes of a stack of transformer blocks; `window_size` None attends over everything before."""
+    """Sizes of a stack of transformer blocks. With `window_size` None, every position attends to all before it."""
 
     n_layer: int
     n_head: int
@@ -111,10 +111,12 @@ class CodecConfig:
 
     @property
     def latent_dim(self) -> int:
-        return self.encoder_dim * 2 ** len(self.encoder_rates)
+        """Channels between encoder, quantizer and decoder: every encoder block doubles them."""
+        return self.encoder_dim << len(self.encoder_rates)
 
     @property
     def hop_length(self) -> int:
+        """Samples in one row of the encoder's output."""
         return prod(self.encoder_rates)
 
     @property
@@ -124,16 +126,17 @@ class CodecConfig:
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return self.sample_rate / self.frame_length
 
     @property
     def num_codebooks(self) -> int:
+        """Codes of a frame: the semantic one and the residual ones."""
         return 1 + self.n_codebooks
 
     def encoder_transformer(self, block: int) -> TransformerConfig:
-        """The transformer behind encoder block `block`: upstream derives its heads, width and window from the dim."""
-        dim = self.encoder_dim * 2 ** (block + 1)
+        """The transformer after encoder block `block`: upstream derives its heads, width and window from the dim."""
+        dim = self.encoder_dim << (block + 1)
         return TransformerConfig(
             n_layer=self.encoder_transformer_layers[block],
             n_head=dim // 64,
@@ -148,7 +151,7 @@ class CodecConfig:
 
     @classmethod
     def read(cls, path: Path) -> CodecConfig:
-        """Read codec.yaml, whose keys are those of upstream's modded_dac_vq.yaml. Raises CheckpointError for unknown,
+        """Read codec.yaml, which has the keys of upstream's modded_dac_vq.yaml. Raises CheckpointError for unknown,
         missing and impossible ones."""
         data = read_mapping(path, yaml.safe_load)
         try:

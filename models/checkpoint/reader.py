@@ -41,7 +41,7 @@ class Checkpoint:
 
     @cached_property
     def card(self) -> Card:
-        """What it speaks: card.yaml of the directory, where there is one, over what is known of its family."""
+        """Languages and pace: card.yaml of the directory, where there is one, over the card of its family."""
         return read_card(self.path / "card.yaml", self.family.card)
 
     @cached_property
@@ -58,7 +58,7 @@ class Checkpoint:
         return Weights.of(self.language_model_config, ids, self.language_model_tensors())
 
     def prompt_encoder(self) -> PromptEncoder:
-        """What makes prompts for its network."""
+        """An encoder of prompts for its network."""
         return PromptEncoder(self.family.prompt_format(self.path, self.language_model_config))
 
     @cached_property
@@ -88,13 +88,13 @@ class Checkpoint:
 
     @property
     def longest_reference(self) -> float:
-        """Seconds of a recording that leave room for its words and for speech: with a fine codec or a small transformer
-        they are few."""
+        """Seconds of a recording that leave room for its words and for speech: few with a high frame rate or a small
+        transformer."""
         return _REFERENCE_SHARE * self.language_model_config.max_seq_len / self.codec_config.frame_rate
 
     @cached_property
     def codec_key(self) -> str:
-        """Names this codec, so that codes stored for a voice are never used with another one.
+        """A name for this codec, so that codes stored for a voice are never used with another one.
 
         The end of a torch file is a zip directory with the checksum of every tensor: no need to read gigabytes.
         """
@@ -107,7 +107,7 @@ class Checkpoint:
         return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
 
     def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
-        """What codec.pth holds (memory-mapped), all of it and nothing else: tensors as they are used, and those under
+        """All that codec.pth must hold (memory-mapped), and nothing else: tensors as they are used, and those under
         weight norm."""
         path = self.path / _CODEC
         found = load_torch(path, prefix="generator.")

@@ -1,4 +1,4 @@
-"""Which tensors a checkpoint must hold, computed from its configs: upstream's names and shapes.
+"""The tensors that a checkpoint must hold, computed from its configs: upstream's names and shapes.
 
 Tests hold these tables against the state dicts of upstream's own modules.
 """

@@ -13,8 +13,8 @@ from models.types import CheckpointError
 
 
 def load_torch(path: Path, prefix: str) -> dict[str, Tensor]:
-    """The tensors of a file, memory-mapped: views until they are converted. What training wraps around a model is taken
-    off: a `state_dict`, and a `prefix` of the names. Raises CheckpointError."""
+    """The tensors of a file, memory-mapped: views until they are converted. The wrappings of training are taken off: a
+    `state_dict`, and a `prefix` of the names. Raises CheckpointError."""
     try:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The codec's causal convolutions: what each is, and their torch form. `native` has the other."""
+"""The codec's causal convolutions: what each computes, and their form in torch. `native` has the other form."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Convolution:
     """(batch, stride * n, in) -> (batch, repeat * n, out / repeat), with a Snake on either side where alphas are given.
 
     Result r is the sum over segments s of weight[:, s] (out, in) times row r * stride + s * dilation, where row 0 is
-    the oldest of those remembered; one result is seen as `repeat` rows. `exact` computes in fp32 (on matrix tiles in
-    bf16x3) whatever the network does. What follows a Snake `after` reads nothing else; with `residual` its result is
-    added to what went before both.
+    the oldest of those remembered; one result is seen as `repeat` rows. An `exact` one computes in the exact precision
+    of the kernels (fp32 in torch), whatever the network does. The convolution that follows a Snake `after` is the only
+    reader of its results; with `residual`, its own results are added to what went into both.
     """
 
     weight: Tensor  # (out, segments, in)
@@ -33,7 +33,7 @@ class Convolution:
 
     @property
     def context(self) -> int:
-        """Rows remembered: what the oldest segment reads before the first new row."""
+        """Rows remembered: those that the oldest segment reads before the first new row."""
         return (self.weight.shape[1] - self.stride) * self.dilation
 
 
@@ -44,10 +44,12 @@ class Reader:
         self._tensors = tensors
 
     def conv(self, name: str, snake: str | None = None, stride: int = 1, dilation: int = 1) -> Convolution:
+        """A convolution, after the Snake called `snake`."""
         weight, bias = self._tensors[name + ".weight"], self._tensors[name + ".bias"]
         return Convolution(weight.mT, bias, self._alpha(snake), stride=stride, dilation=dilation)
 
     def transposed(self, name: str, snake: str, stride: int) -> Convolution:
+        """A transposed convolution, which makes `stride` rows of each, after the Snake called `snake`."""
         weight, bias = self._tensors[name + ".weight"], self._tensors[name + ".bias"]
         return Convolution(fold_transposed(weight, stride), bias.repeat(stride), self._alpha(snake), repeat=stride)
 
@@ -78,7 +80,7 @@ def fold_transposed(weight: Tensor, stride: int) -> Tensor:
 
 
 class TorchConvolutions:
-    """Convolutions one after the other, in torch's operations."""
+    """Convolutions one after the other, in torch."""
 
     def __init__(
         self, convolutions: list[Convolution], contexts: Contexts, device: torch.device, dtype: torch.dtype
@@ -86,6 +88,7 @@ class TorchConvolutions:
         self._layers = [_Layer(convolution, contexts, device, dtype) for convolution in convolutions]
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """(batch, n, in) -> (batch, m, out)."""
         ready = None
         for layer in self._layers:
             y = layer(x if ready is None else ready, x, step)

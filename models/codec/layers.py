@@ -21,8 +21,8 @@ from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
 from models.runtime.precision import DTYPES
 
-# At S1-mini's widths one tensor is then about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held 0.1
-# to 0.2 GB more and was no faster.
+# At S1-mini's widths this makes tensors of about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held
+# 0.1 to 0.2 GB more and was no faster.
 _FRAMES_AT_ONCE = 8
 
 logger = logging.getLogger(__name__)
@@ -34,14 +34,14 @@ class Builder:
     """Makes layers of a network from its checkpoint tensors (upstream's names, weight norm folded, fp32)."""
 
     def __init__(self, tensors: dict[str, Tensor], device: torch.device, precision: str) -> None:
-        """`precision` is one of `DTYPES`. A CPU runs those that it has native kernels for on these."""
+        """`precision` is one of `DTYPES`. A CPU runs it on the native kernels where it has some for that precision."""
         self.tensors, self.device, self._precision = tensors, device, precision
         self.dtype = DTYPES[precision]
         self.contexts = Contexts(device, self.dtype)
         self.read = Reader(tensors)
 
     def convolutions(self, convolutions: list[Convolution], per_frame: int) -> Layer:
-        """One after the other, on the native kernels where they can run here. Rows come in multiples of `per_frame`."""
+        """Convolutions one after the other. Rows come in multiples of `per_frame`."""
         if self._workspace:
             return Chain(convolutions, self.contexts, self._precision, self._workspace, per_frame)
         return TorchConvolutions(convolutions, self.contexts, self.device, self.dtype)
@@ -49,20 +49,24 @@ class Builder:
     def linear(
         self, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none"
     ) -> Linear | NativeLinear:
+        """A linear layer; weight (out, in), bias (out,)."""
         if self._workspace:
             return NativeLinear(weight, bias, self._precision, activation, self._workspace)
         return Linear(weight, bias, self.device, self.dtype, activation)
 
     def transformer(self, prefix: str, config: TransformerConfig, per_frame: int = 1) -> WindowTransformer:
+        """A transformer, of which `per_frame` positions make one frame."""
         return WindowTransformer(
             self.tensors, prefix, config, self.contexts, self.linear, self.device, self.dtype, per_frame
         )
 
     def downsample(self, prefix: str, factor: int) -> list[Layer]:
+        """Layers that make one row of `factor`."""
         linear = self.linear(self.read.conv(prefix + "0.conv").weight.flatten(1), self.tensors[prefix + "0.conv.bias"])
         return [lambda x, step: linear(regroup(x, factor)), ConvNeXt(self, prefix + "1.")]
 
     def upsample(self, prefix: str, factor: int) -> list[Layer]:
+        """Layers that make `factor` rows of one."""
         weight = fold_transposed(self.tensors[prefix + "0.conv.weight"], factor)[:, 0]
         linear = self.linear(weight, self.tensors[prefix + "0.conv.bias"].repeat(factor))
         return [lambda x, step: regroup(linear(x), 1, factor), ConvNeXt(self, prefix + "1.")]
@@ -94,6 +98,7 @@ class ConvNeXt:
         self._narrow = builder.linear(weight * gamma[:, None], bias * gamma)
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """(batch, n, channels) -> the same."""
         y = self._depthwise(step.prepend(self._tail, x))
         y = F.layer_norm(y, y.shape[-1:], eps=1e-6)
         return self._narrow.add(self._widen(y), x)
@@ -102,10 +107,10 @@ class ConvNeXt:
 class InPieces:
     """Layers run over a few frames of one stream at a time, which is exact because they are causal.
 
-    It bounds the memory of a long block or a wide batch, and keeps tensors below the 32 MB beyond which glibc takes
+    This bounds the memory of a long block or a wide batch, and keeps tensors below the 32 MB beyond which glibc takes
     fresh pages from the kernel at every operation (a fifth of the time of four streams' blocks). Streams do not share
-    a piece: oneDNN keeps kernels for every shape that it meets, 10 to 50 MB for each of S1-mini's, and so there are no
-    more shapes than lengths of a piece. A GPU runs it whole.
+    a piece: oneDNN keeps kernels for every shape that it meets, 10 to 50 MB for each of S1-mini's, and this way there
+    are no more shapes than lengths of a piece. A GPU runs everything at once.
     """
 
     def __init__(self, layers: list[Layer], rows_per_frame: int, device: torch.device) -> None:
@@ -114,6 +119,7 @@ class InPieces:
         self._whole = device.type != "cpu"
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """As the layers, one after the other."""
         if self._whole:
             return self._run(x, step)
         frames = x.shape[1] // self._rows_per_frame

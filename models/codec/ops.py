@@ -6,8 +6,8 @@ rows is unfolded into such a linear layer; one of light weights and many rows is
 convolution. (Packed *convolution* weights are a trap: another length may want another blocking, and then every call
 spends up to 90 ms on reordering them.)
 
-oneDNN makes and keeps kernels for every number of rows that it meets: 11 MB and a tenth of a second, in somebody's
-request, for each of S1-mini's blocks and batches. So rows are padded to a few counts.
+oneDNN makes and keeps kernels for every number of rows that it meets: 11 MB and a tenth of a second of some request,
+for each of S1-mini's blocks and batches. So rows are padded to a few counts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Activation = Literal["none", "gelu", "swish"]
-_ACTIVATIONS = {"none": lambda x: x, "gelu": F.gelu, "swish": F.silu}
-# Above this many weights, repacking them at every call costs more than unfolding the input.
+_ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"none": lambda x: x, "gelu": F.gelu, "swish": F.silu}
+# A convolution of more weights than this is unfolded: repacking them at every call would cost more.
 _HEAVY = 1_500_000
 
 
@@ -45,12 +45,13 @@ class Linear:
         activation: Activation = "none",
     ) -> None:
         self._packed = packs_weights(device, dtype)
-        self._activation = activation
+        self._activation: Activation = activation
         weight = weight.to(device, dtype).contiguous()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self._packed else weight
         self._bias = bias.to(device, dtype) if bias is not None else None
 
     def __call__(self, x: Tensor) -> Tensor:
+        """x (..., in) -> (..., out)."""
         if self._packed:
             linear = torch.ops.mkldnn._linear_pointwise
             return _in_buckets(lambda x: linear(x, self._weight, self._bias, self._activation, [], "none"), x)
@@ -80,7 +81,7 @@ def bucket(rows: int) -> int:
 
 
 def _in_buckets(kernel: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    """`kernel` of inputs (..., channels) that agree in all but the last dimension, and whose rows it treats alike."""
+    """`kernel` of inputs (..., channels) that agree in all but the last dimension; it must treat every row alike."""
     shape = inputs[0].shape[:-1]
     rows = prod(shape)
     if missing := bucket(rows) - rows:
@@ -119,11 +120,12 @@ class Conv:
             self._bias = bias.to(device, dtype)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """x (batch, context + n, in) -> (batch, n, out)."""
         x = x.to(self._dtype)
         if self._linear is None:
             x = x.unsqueeze(1).permute(0, 3, 1, 2)  # to torch (batch, in, 1, time), in memory channels-last
             y = F.conv2d(x, self._weight, self._bias, dilation=(1, self.dilation), groups=self._groups)
-            return y.permute(0, 2, 3, 1).squeeze(1).contiguous()  # not every device answers in channels-last
+            return y.permute(0, 2, 3, 1).squeeze(1).contiguous()  # not every device returns channels-last
         if self.kernel == 1:
             return self._linear(x)
         batch, length, channels = x.shape
@@ -140,17 +142,17 @@ class Snake:
         self._inverse = inverse_alpha(alpha).to(device, dtype)
 
     def __call__(self, x: Tensor, out: Tensor) -> Tensor:
-        """Writes into `out`, which may be `x`."""
+        """The Snake of x (..., channels), written into `out`, which may be `x`."""
         wave = torch.mul(x, self._alpha).sin_()
         return torch.addcmul(x, wave.mul_(wave), self._inverse, out=out)
 
 
 def inverse_alpha(alpha: Tensor) -> Tensor:
-    """What a Snake multiplies its squared sine by."""
+    """The factor of a Snake's squared sine."""
     return (alpha + 1e-9).reciprocal()
 
 
 def regroup(x: Tensor, rows_in: int, rows_out: int = 1) -> Tensor:
-    """(batch, n, channels) seen as `rows_in` rows in one, or one row as `rows_out`; nothing moves."""
+    """(batch, n, channels) with every `rows_in` rows seen as one, or one row as `rows_out`; nothing is copied."""
     batch, n, channels = x.shape
     return x.view(batch, n // rows_in * rows_out, channels * rows_in // rows_out)

@@ -1,4 +1,4 @@
-"""Streaming state: what each causal layer must remember of the past, and one forward step over some of the streams.
+"""Streaming state: the rows that each causal layer must remember, and one forward step over some of the streams.
 
 A causal layer that looks back `length` rows gets them prepended to what is new, and keeps the last ones for next time:
 
@@ -26,7 +26,7 @@ class Contexts:
         self._shapes: list[tuple[int, int, torch.dtype]] = []
 
     def reserve(self, length: int, channels: int, dtype: torch.dtype | None = None) -> int:
-        """Room for `length` rows of `channels`; the index is what the layer passes to `Step`."""
+        """Reserve room for `length` rows of `channels`; returns the index that the layer passes to `Step`."""
         self._shapes.append((length, channels, dtype or self._dtype))
         return len(self._shapes) - 1
 
@@ -43,7 +43,7 @@ class Step:
     """One forward call: which rows of the tails it continues, and at which frame each of those streams stands.
 
     `rows` is a slice or an int64 tensor of stream numbers; `positions` is int64 (batch,), frames already seen. Streams
-    of different `lengths`, int64 (batch,), are padded to `frames`: what comes after its length, a stream forgets.
+    of different `lengths`, int64 (batch,), are padded to `frames`: a stream forgets the rows after its length.
     """
 
     tails: list[Tensor]

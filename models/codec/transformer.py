@@ -34,7 +34,7 @@ class WindowTransformer:
     ) -> None:
         self._config = config
         self._per_frame = per_frame
-        self._window = config.window_size
+        self._window = _window(config)
         self._layers = [
             _Layer(tensors, f"{prefix}layers.{i}.", config, contexts, linear) for i in range(config.n_layer)
         ]
@@ -43,6 +43,7 @@ class WindowTransformer:
         self._frequencies = (1.0 / config.rope_base**exponents).to(device)
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """(batch, n, dim) -> the same."""
         n = x.shape[1]
         positions = step.positions[:, None] * self._per_frame + torch.arange(n, device=x.device)
         cos, sin = self._rotation(positions)
@@ -54,7 +55,7 @@ class WindowTransformer:
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """cos and sin (batch, n, 1, head_dim / 2), rounded to bf16 as upstream's table is, for any position."""
         angles = (positions[..., None] * self._frequencies)[:, :, None]
-        turns = torch.polar(torch.ones_like(angles), angles)  # cos() and sin() differ from it in the last bit
+        turns = torch.polar(torch.ones_like(angles), angles)  # cos() and sin() differ from upstream's in the last bit
         return turns.real.bfloat16().float(), turns.imag.bfloat16().float()
 
     def _mask(self, positions: Tensor, n: int) -> Tensor:
@@ -76,7 +77,7 @@ class _Layer:
         linear: Callable[..., Linear | NativeLinear],
     ) -> None:
         self._heads, self._head_dim, self._eps = config.n_head, config.head_dim, config.norm_eps
-        self._keys_values = contexts.reserve(config.window_size - 1, 2 * config.n_head * config.head_dim)
+        self._keys_values = contexts.reserve(_window(config) - 1, 2 * config.n_head * config.head_dim)
         attention, feed_forward = prefix + "attention.", prefix + "feed_forward."
         norm, scale = tensors[prefix + "attention_norm.weight"], tensors[prefix + "attention_layer_scale.gamma"]
         self._qkv = linear(tensors[attention + "wqkv.weight"] * norm)
@@ -104,3 +105,9 @@ class _Layer:
         )
         y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return y.transpose(1, 2).flatten(2)
+
+
+def _window(config: TransformerConfig) -> int:
+    """Positions that one attends to, its own included."""
+    assert config.window_size is not None, "a codec's transformer has a window, or its streaming state would grow"
+    return config.window_size

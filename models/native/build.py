@@ -11,13 +11,16 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 SOURCES = Path(__file__).parent
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-pthread", "-Wno-psabi", "-shared", "-fPIC")
-FLAGS += ("-fvisibility-inlines-hidden",)  # or functions that are not inlined are called through a table
+FLAGS: tuple[str, ...] = ("-O3", "-march=native", "-std=c++17", "-pthread", "-Wno-psabi", "-shared", "-fPIC")
+FLAGS += ("-fvisibility-inlines-hidden",)  # else functions that are not inlined are called through a table
 TIMEOUT = 300  # seconds; it takes about ten
+
+Signatures = Mapping[str, tuple[Any, Sequence[Any]]]  # functions by name: result and arguments as types of ctypes
 
 
 class CannotBuild(Exception):
@@ -50,8 +53,8 @@ def load(flags: tuple[str, ...] = ()) -> ctypes.CDLL:
         raise CannotBuild(f"{path} cannot be loaded: {error}") from error
 
 
-def declare(library: ctypes.CDLL, signatures: dict[str, tuple[Any, list[Any]]]) -> ctypes.CDLL:
-    """The library, told what each function `shoal_<name>` gives and takes: {name: (result, arguments)} of ctypes."""
+def declare(library: ctypes.CDLL, signatures: Signatures) -> ctypes.CDLL:
+    """The library, told what each function `shoal_<name>` gives and takes."""
     for name, (result, arguments) in signatures.items():
         function = getattr(library, f"shoal_{name}")
         function.restype, function.argtypes = result, arguments
@@ -93,7 +96,7 @@ def compiler() -> str:
 
 
 def _cpu() -> str:
-    """What -march=native looks at: a cache directory may be shared between machines."""
+    """The features that -march=native looks at: machines may share a cache directory."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

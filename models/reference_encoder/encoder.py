@@ -116,8 +116,8 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
     dtype = builder.dtype  # and not the builder, which holds the checkpoint
     blocks = [_block(builder, config, i) for i in range(len(config.encoder_rates))]
     # The last block has the most weights and the fewest rows: better not read its weights for every piece.
-    wide = [lambda x, step: first(x, step).to(dtype), *chain(*blocks[:-1])]
-    layers = [InPieces(wide, config.frame_length, builder.device), *blocks[-1]]
+    wide: list[Layer] = [lambda x, step: first(x, step).to(dtype), *chain(*blocks[:-1])]
+    layers: list[Layer] = [InPieces(wide, config.frame_length, builder.device), *blocks[-1]]
     last = len(config.encoder_rates) + 1
     narrow = builder.read.conv(f"encoder.block.{last + 1}.conv", f"encoder.block.{last}")
     layers.append(builder.convolutions([narrow], prod(config.downsample_factor)))

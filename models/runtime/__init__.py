@@ -1,1 +1,1 @@
-"""What the networks need of torch, the process and the device."""
+"""Settings of torch, memory of the process and sizes of work that all networks share."""

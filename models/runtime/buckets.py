@@ -1,4 +1,4 @@
-"""A few sizes that work is padded to, where a device must prepare for each size that it meets."""
+"""A few sizes that work is padded to, where a device must prepare for every size that it meets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What torch must be told once in a process that runs networks on an NVIDIA GPU."""
+"""Settings of torch for a process that runs networks on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ def set_up(device: torch.device) -> None:
     """Call it before a network is built; for any other device it changes nothing."""
     if device.type != "cuda":
         return
-    # Preferred on Hopper, cuDNN's attention plans 0.4 s for every new shape: every length of a prompt, in its request.
+    # torch prefers cuDNN's attention on Hopper, which plans for 0.4 s at every new shape: at every length of a prompt.
     torch.backends.cuda.enable_cudnn_sdp(False)
-    # fp32 means fp32: cuDNN's convolutions would use TF32 by default, and codes are the nearest of near neighbours.
+    # fp32 means fp32: cuDNN's convolutions use TF32 by default, but codes are nearest neighbours that lie close
+    # together.
     torch.backends.cudnn.allow_tf32 = False

@@ -1,4 +1,4 @@
-"""Whether work that is done call by call, on a thread of its own, still gets done."""
+"""Whether work that a thread does call by call still gets done."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ class Health:
         self._failures = 0
 
     def begin(self) -> None:
+        """A call starts."""
         self._began = time.monotonic()
 
     def rest(self) -> None:
+        """There is nothing to do."""
         self._began = None
 
     def succeed(self) -> None:
+        """A call did its work."""
         self._failures = 0
 
     def fail(self, error: Exception) -> None:
-        """Memory that ran out will be there again: it breaks nothing. Torch's error goes by its name: processes that
-        compute nothing come by here too, and importing torch would take 0.4 GB of them."""
+        """A call failed. Running out of memory does not count, as there will be memory again. Torch's error is told by
+        its name: processes that compute nothing use this too, and importing torch would cost each of them 0.4 GB."""
         if not (isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"):
             self._failures += 1
 

@@ -1,4 +1,4 @@
-"""Memory of the system: huge pages for what is read at its speed, and giving back what is not needed any more."""
+"""Memory of the system: huge pages for data that are read at its speed, and ways to give memory back."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def _huge_pages_are_small() -> bool:
 def page_out(tensor: Tensor) -> None:
     """Give back the memory of a tensor that was read for the last time, where it is a view of a mapped file.
 
-    The contents stay valid: they would be read from the file again. Other memory stays, or goes to the swap where there
-    is one.
+    The contents stay valid: they would be read from the file again. Memory that is no file's stays, or goes to the swap
+    where there is one.
     """
     _advise(tensor, _PAGEOUT)
 
 
 def discard(tensor: Tensor) -> None:
     """Give back the memory of a tensor in a mapping of its own, whose contents are not needed any more: afterwards they
-    are anything or zeros. Takes 0.4 ms for 35 MB, and as long again when they are next written."""
+    are arbitrary. Takes 0.4 ms for 35 MB, and as long again when the memory is next written."""
     _advise(tensor, _DONTNEED)
 
 
 def _advise(tensor: Tensor, advice: int) -> None:
-    """For the whole pages of a tensor."""
+    """Advise the kernel about the whole pages of a tensor."""
     first = -(-tensor.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
     last = (tensor.data_ptr() + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
     if sys.platform == "linux" and last > first:
@@ -62,7 +62,8 @@ def _advise(tensor: Tensor, advice: int) -> None:
 
 
 def release(tensors: dict[str, Tensor]) -> None:
-    """Page out what a network was built from, empty the dictionary, and let the allocator return what building it took.
+    """Page out the tensors that a network was built from, empty the dictionary, and let the allocator return the memory
+    that building took.
 
     glibc keeps freed memory for itself: about 0.2 GB after loading S1-mini's codec.
     """

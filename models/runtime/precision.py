@@ -2,7 +2,7 @@
 
 import torch
 
-# In bf16x3 and int16 only products of the codec's native kernels are (models/codec/native/kernels.py).
+# bf16x3 and int16 are the precisions of products in the codec's native kernels (models/codec/native/kernels.py).
 DTYPES = {
     "fp32": torch.float32,
     "bf16x3": torch.float32,

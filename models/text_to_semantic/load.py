@@ -15,6 +15,7 @@ from models.checkpoint.reader import Checkpoint
 from models.native import build as native
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.scheduler import Scheduler
+from models.text_to_semantic.engine.work import Event
 from models.text_to_semantic.native.network import NativeNetwork, unfit
 from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.linear import Quantization
@@ -26,9 +27,9 @@ from models.types import Finished, Prompt, Sampling
 
 logger = logging.getLogger(__name__)
 
-BITS = {"int8": 8, "int4": 4}  # of the native kernels' weights
-POSITIONS = 2048  # of a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
-PREFIX_POSITIONS = 768  # of a voice that the prefix cache is sized for: 30 s of reference and its text
+BITS = {"int8": 8, "int4": 4}  # per weight of the native kernels
+POSITIONS = 2048  # in a slot: 30 s of reference and its text, a segment of text, and 1,024 frames
+PREFIX_POSITIONS = 768  # per voice that the prefix cache is sized for: 30 s of reference and its text
 PREFILL_CHUNK = 128  # positions between two decode steps
 
 
@@ -45,7 +46,7 @@ def load_engine(
     lead: int,
     memory: Callable[[int], int] | None = None,
 ) -> tuple[PromptEncoder, Engine]:
-    """An engine that has spoken once, so that no user waits for what a first call sets up.
+    """A prompt encoder, and an engine that has spoken once, so that no user waits for what a first call sets up.
 
     `voices` of 30 s fit the prefix cache; `lead` is in frames, `memory` as for `Engine`. Raises CheckpointError.
     """
@@ -96,7 +97,7 @@ def make_network(
     if compiled:
         try:
             return compile_network(network)
-        except Exception as error:  # compilers fail in many ways, and in none of them must the server
+        except Exception as error:  # compilers fail in many ways, and none of them may stop the server
             reason = "".join(traceback.format_exception_only(error)).splitlines()[0]
             advice = _without_headers() if device == "cuda" else ""
             logger.warning("text_to_semantic runs uncompiled, as compiling failed: %s%s", reason, advice)
@@ -114,14 +115,14 @@ def compile_network(network: TorchNetwork) -> Network:
 
 
 def _without_headers() -> str:
-    """What to install where Python's headers are missing: Triton compiles what launches its kernels against them, and
-    all that its error tells is that gcc failed."""
+    """Advice where Python's headers are missing: Triton compiles the launchers of its kernels against them, and its
+    error only says that gcc failed."""
     header = Path(sysconfig.get_paths()["include"], "Python.h")
     return "" if header.exists() else f"; {header} is missing (Debian, Ubuntu: apt install gcc python3-dev)"
 
 
 def _speak_once(engine: Engine, encoder: PromptEncoder) -> None:
-    events: queue.Queue = queue.Queue()
+    events: queue.Queue[Event] = queue.Queue()
     engine.submit("warm-up", encoder.encode(Prompt("Hello.")), Sampling(max_new_tokens=4), events.put)
     while not isinstance(event := events.get(), Finished):
         if isinstance(event, Exception):

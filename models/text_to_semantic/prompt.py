@@ -29,10 +29,10 @@ class PromptFormat(Protocol):
         """The tokenizer's ids that a network must know."""
 
     def prefix(self, references: Sequence[EncodedReference]) -> Tensor:
-        """What every prompt in the voice of these references begins with; without references, every prompt at all."""
+        """The beginning of every prompt in the voice of these references, or of every prompt without references."""
 
     def text(self, text: str) -> Tensor:
-        """What follows it: the text to speak, up to where the frames begin."""
+        """The rest of a prompt: the text to speak, up to where the frames begin."""
 
 
 class PromptEncoder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from math import prod
 
 import numpy as np
@@ -38,7 +39,7 @@ class Stream:
 class VQDecoder:
     """Decodes up to `max_streams` utterances side by side; their state is allocated once, whatever their length.
 
-    An accelerator chooses its kernels anew for every shape that it meets, which takes far longer than to run them:
+    An accelerator chooses its kernels anew for every shape that it meets, which takes far longer than running them:
     there blocks of all lengths run as one batch, padded to the shapes of `warm_up`.
 
     `tensors` is the decoder half of a codec checkpoint (`Checkpoint.codec_tensors("decoder")`). Not thread-safe.
@@ -112,7 +113,7 @@ class VQDecoder:
         lengths = [codes.shape[1] for _, codes in blocks]
         frames, width = at_least(max(lengths), self._shapes[0]), at_least(len(blocks), self._shapes[1])
         codes = np.zeros((width, self.config.num_codebooks, frames), np.int64)
-        numbers = np.zeros((3, width), np.int64)  # of each stream: its row, position and length
+        numbers = np.zeros((3, width), np.int64)  # row, position and length of each stream
         numbers[0] = self.max_streams
         for i, (stream, new) in enumerate(blocks):
             codes[i, :, : lengths[i]] = new
@@ -127,7 +128,7 @@ class VQDecoder:
         """Decode once at each size, so that kernels are made and memory is claimed before the first request. On an
         accelerator, later calls are padded to these sizes, where they are not larger."""
         self._shapes = sorted(block_sizes), sorted(batch_sizes)
-        # The largest first: what it took of a GPU's memory, the others take again.
+        # The largest first: the others reuse the memory of a GPU that it took.
         for streams in reversed(self._shapes[1]):
             opened = [self.open() for _ in range(streams)]
             for size in reversed(self._shapes[0]):
@@ -155,7 +156,7 @@ class VQDecoder:
         self._last = np.array([len(book) - 1 for book in books])[:, None]
         self._offsets = np.cumsum([0] + [len(book) for book in books[:-1]])[:, None]
         weight = torch.cat([builder.tensors[name + "out_proj.weight"][:, :, 0] for name in names], dim=1)
-        bias = sum(builder.tensors[name + "out_proj.bias"] for name in names)
+        bias = reduce(torch.add, [builder.tensors[name + "out_proj.bias"] for name in names])
         self._project = builder.linear(weight, bias)
 
     def _step(self, streams: list[Stream]) -> Step:
@@ -178,7 +179,7 @@ class VQDecoder:
 
 
 def chooses_by_shape(device: torch.device) -> bool:
-    """Whether every new shape of a batch costs time: on a CPU, layers see to it themselves."""
+    """Whether every new shape of a batch costs time. On a CPU the layers keep to a few shapes themselves."""
     return device.type != "cpu"
 
 
@@ -193,7 +194,7 @@ def _network(builder: Builder, config: CodecConfig) -> list[Layer]:
         convolutions.append(builder.read.transposed(block + "1.conv", block + "0", stride))
         convolutions += builder.read.residual_units(block, first=2)
     last = len(config.decoder_rates) + 1
-    # Exact, or rounding the samples themselves to bf16 would be the loudest noise.
+    # Exact: rounding the samples themselves to bf16 would make the loudest noise of all.
     convolutions.append(
         replace(builder.read.conv(f"decoder.model.{last + 1}.conv", f"decoder.model.{last}"), exact=True)
     )

@@ -19,19 +19,19 @@ from models.codec.convolutions import Convolution
 from models.codec.native.packing import Layer, Packer
 from models.codec.ops import Activation
 from models.codec.state import Contexts, Step
-from models.native.build import CannotBuild, declare, load
+from models.native.build import CannotBuild, Signatures, declare, load
 from models.runtime.precision import DTYPES
 
 logger = logging.getLogger(__name__)
 
 _AMX = 1  # what shoal_convolutions returns on a CPU with matrix tiles; with AVX2 alone, 2
-_STORE, _ADD, _MULTIPLY, _SILU = range(4)  # their Ending
+_STORE, _ADD, _MULTIPLY, _SILU = range(4)  # Ending of convolutions.cpp
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The kernels, where there are some for this machine, and they can be compiled and used."""
-    with contextlib.suppress(OSError):  # or all of them would be compiled to learn as much
+    with contextlib.suppress(OSError):  # looked up first: else all kernels would be compiled to find that none fits
         flags = Path("/proc/cpuinfo").read_text()
         if "amx_bf16" not in flags and ("avx2" not in flags or "avx512f" in flags):
             return None
@@ -42,7 +42,7 @@ def library() -> ctypes.CDLL | None:
         return None
     if not library.shoal_convolutions():
         return None
-    signatures = {
+    signatures: Signatures = {
         "convolutions": (c_int64, []),
         "width": (c_int64, [POINTER(Layer)]),
         "workspace": (c_void_p, [c_int64]),
@@ -55,24 +55,31 @@ def library() -> ctypes.CDLL | None:
     return declare(library, signatures)
 
 
+def kernels() -> ctypes.CDLL:
+    """The kernels, where `precisions` says that there are some."""
+    found = library()
+    assert found is not None
+    return found
+
+
 def precisions() -> tuple[str, ...]:
-    """What the kernels of this machine compute in: their fast and their exact precision."""
+    """The precisions that the kernels of this machine compute in, the fast and the exact one; none without kernels."""
     if library() is None:
         return ()
     return ("bf16", "bf16x3") if _amx() else ("int16", "fp32")
 
 
 def _amx() -> bool:
-    return library().shoal_convolutions() == _AMX
+    return bool(kernels().shoal_convolutions() == _AMX)
 
 
 class Workspace:
-    """Threads and memory of chains that never run at the same time."""
+    """Threads and memory for chains that never run at the same time."""
 
     def __init__(self, threads: int) -> None:
-        self.pointer = c_void_p(library().shoal_workspace(threads))
-        # At the interpreter's exit a chain may still run, and what it reads must stay.
-        weakref.finalize(self, library().shoal_drop_workspace, self.pointer).atexit = False
+        self.pointer = c_void_p(kernels().shoal_workspace(threads))
+        # Not at the interpreter's exit: a chain may still run then, and its memory must stay.
+        weakref.finalize(self, kernels().shoal_drop_workspace, self.pointer).atexit = False
 
 
 class Chain:
@@ -95,11 +102,12 @@ class Chain:
         self._steps = [(c.stride, c.repeat) for c in convolutions]
         self._results = len(convolutions[-1].weight) // convolutions[-1].repeat
         layers = self._packed.layers
-        self._tails = [contexts.reserve(c.context, library().shoal_width(c), torch.int16) for c in layers]
-        self._chain = c_void_p(library().shoal_chain(workspace.pointer, layers, len(layers)))
-        weakref.finalize(self, library().shoal_drop_chain, self._chain).atexit = False
+        self._tails = [contexts.reserve(c.context, kernels().shoal_width(c), torch.int16) for c in layers]
+        self._chain = c_void_p(kernels().shoal_chain(workspace.pointer, layers, len(layers)))
+        weakref.finalize(self, kernels().shoal_drop_chain, self._chain).atexit = False
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """(batch, n, in) -> (batch, m, out)."""
         x = x.float().contiguous()
         rows = x.shape[1]
         if rows % self._per_frame:
@@ -109,12 +117,12 @@ class Chain:
         out = torch.empty(len(x), rows, self._results)
         for i, alone in enumerate(step.streams()):
             tails = (c_void_p * len(self._tails))(*(alone.tails[tail][alone.rows].data_ptr() for tail in self._tails))
-            library().shoal_run_chain(self._chain, x[i].data_ptr(), x.shape[1], tails, out[i].data_ptr())
+            kernels().shoal_run_chain(self._chain, x[i].data_ptr(), x.shape[1], tails, out[i].data_ptr())
         return out.to(self._dtype)
 
 
 class NativeLinear:
-    """`ops.Linear` on the kernels."""
+    """`ops.Linear` on the native kernels."""
 
     def __init__(
         self, weight: Tensor, bias: Tensor | None, precision: str, activation: Activation, workspace: Workspace
@@ -128,13 +136,16 @@ class NativeLinear:
         self._ending = _SILU if activation == "swish" else _STORE
 
     def __call__(self, x: Tensor) -> Tensor:
+        """x (..., in) -> activation(x @ weight.T + bias) (..., out)."""
         y = self._run(x, self._ending)
         return F.gelu(y) if self._gelu else y
 
     def add(self, x: Tensor, other: Tensor) -> Tensor:
+        """other + self(x), where there is no activation."""
         return self._run(x, _ADD, other)
 
     def multiply(self, x: Tensor, other: Tensor) -> Tensor:
+        """other * self(x), where there is no activation."""
         return self._run(x, _MULTIPLY, other)
 
     def _run(self, x: Tensor, ending: int, other: Tensor | None = None) -> Tensor:
@@ -144,5 +155,5 @@ class NativeLinear:
         address = None if other is None else other.data_ptr()
         rows = x.numel() // x.shape[-1]
         arguments = (self._packed.layers, x.data_ptr(), rows, ending, address, out.data_ptr())
-        library().shoal_linear(self._workspace.pointer, *arguments)
+        kernels().shoal_linear(self._workspace.pointer, *arguments)
         return out.to(self._dtype)

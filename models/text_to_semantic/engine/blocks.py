@@ -10,16 +10,16 @@ import numpy as np
 
 from models.text_to_semantic.engine.work import Deliver, Event
 
-# A block must be made while the one before it plays. Doubling, which needs speech made twice as fast as it is spoken,
-# left a gap in every utterance of a machine that is just faster than real time.
+# A block must be made while the one before it plays. Doubling needs speech made twice as fast as it is spoken: it left
+# a gap in every utterance on a machine that is just faster than real time.
 GROWTH = 1.2
-# Of the time that a listener can still play, the next block may take so much, at the last one's pace: it must be
-# decoded too, and other streams may come.
+# The next block may take this part of the time that the listener can still play, at the pace of the last block: it must
+# be decoded too, and other streams may come.
 SPENT = 0.5
 
 
 def ramp(first: int, largest: int) -> list[int]:
-    """The sizes that blocks have: from `first` by a fifth each, at least a frame, to `largest`."""
+    """The sizes of blocks: from `first` they grow by a fifth each, at least by a frame, to `largest`."""
     sizes = [min(first, largest)]
     while sizes[-1] < largest:
         sizes.append(min(max(sizes[-1] + 1, int(sizes[-1] * GROWTH)), largest))
@@ -27,20 +27,20 @@ def ramp(first: int, largest: int) -> list[int]:
 
 
 class Pace:
-    """How large a stream's blocks are: of `sizes`, which grow, the next one each time, or a later one where frames come
-    so fast that it is in time. Pure: `now` is the caller's, in seconds; `frame_rate` in Hz."""
+    """How large a stream's blocks are: each has the next of the growing `sizes`, or a later one where frames come so
+    fast that it is ready in time. Pure: `now` is the caller's, in seconds; `frame_rate` in Hz."""
 
     def __init__(self, sizes: list[int], frame_rate: float) -> None:
         self._sizes, self._frame_rate = sizes, frame_rate
-        self._least = 0  # of `sizes`, the block under way has at least this one
-        self._size, self._due = sizes[0], math.inf  # and at most this many frames, or fewer when it is due
-        self._frames = 0  # of all blocks before
-        self._played = 0.0  # when the listener began
-        self._since: float | None = None  # when the frame before this block came
+        self._least = 0  # index in `sizes` of the least size of the block under way
+        self._size, self._due = sizes[0], math.inf  # its largest size, and when it is due even if smaller
+        self._frames = 0  # in all blocks before
+        self._played = 0.0  # when the listener began to play
+        self._since: float | None = None  # when the last frame before this block came
 
     def came(self, count: int, now: float) -> bool:
-        """`count` frames of the block are there; returns whether it is whole, and then begins the next."""
-        if self._since is None:  # the first frame of all, before which there was a prompt
+        """The block has `count` frames now; returns whether it is whole, in which case the next one begins."""
+        if self._since is None:  # the very first frame, whose time went into the prompt
             self._since = now
         if count < self._size and not (now > self._due and count in self._sizes[self._least :]):
             return False
@@ -56,8 +56,8 @@ class Pace:
 
 
 def gather(pace: Pace, deliver: Deliver, clock: Callable[[], float] = time.monotonic) -> Deliver:
-    """Takes frames and passes them on in blocks, then what is left of them, and the end. Where a stream fails, what was
-    not passed on is dropped."""
+    """A receiver that passes frames on in blocks, then the frames that are left, and the end. Where a stream fails,
+    frames that were not passed on are dropped."""
     frames: list[np.ndarray] = []
 
     def take(event: Event) -> None:

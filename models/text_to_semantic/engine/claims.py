@@ -1,4 +1,4 @@
-"""What text-to-semantic's cache may still claim of memory, where it claims it as it fills."""
+"""The memory that text-to-semantic's cache may still claim, where it claims memory as it fills."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from models.types import OutOfMemory
 
 
 class Claims:
-    """The claims of placed streams and kept prefixes. `memory` gives the bytes that may still be claimed, told how many
-    are held; without it there is no bound."""
+    """The claims of placed streams and kept prefixes. `memory(held)` gives the bytes that may still be claimed beside
+    the `held` ones; without it there is no bound."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class Claims:
 
     @property
     def held(self) -> int:
-        """Bytes, of streams and of what is kept of voices."""
+        """Bytes that streams and kept prefixes hold."""
         return (self._scheduler.positions_used + self._prefixes.positions) * self._each
 
     @property
@@ -36,11 +36,11 @@ class Claims:
         return self._memory(self.held) / self._each if self._memory else math.inf
 
     def fits(self, positions: int) -> bool:
-        """Whether so many more may be claimed at once, beside all that was promised."""
+        """Whether so many more positions may be claimed at once, beside all that was promised."""
         return self._scheduler.promised + positions <= self.room
 
     def refusal(self, stream: Stream) -> OutOfMemory:
-        """What a stream is told that will never fit."""
+        """The error for a stream that can never fit."""
         need, have = self._each * stream.unclaimed / 1e9, self._each * max(0, self.room) / 1e9
         return OutOfMemory(
             f"this needs {need:.2f} GB of memory and {have:.2f} GB are free: send a shorter reference, or lower "

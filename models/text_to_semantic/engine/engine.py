@@ -1,4 +1,4 @@
-"""Continuous batching: one thread owns the tensors and runs schedule, prefill, decode, deliver, for ever."""
+"""Continuous batching: one thread owns the tensors and runs schedule, prefill, decode and deliver in a loop."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class Engine:
         prefixes: PrefixCache[Prefix],
         memory: Callable[[int], int] | None = None,
     ) -> None:
-        """`memory` gives the bytes that the cache may still claim, told how many it holds: streams wait until they fit.
-        Without it, or where the cache was claimed at the start (on an accelerator), slots alone are the limit."""
+        """`memory(held)` gives the bytes that the cache may still claim beside the `held` ones: streams wait until they
+        fit. Without it, or where the cache was claimed at the start (on an accelerator), slots alone are the limit."""
         self._network, self._scheduler, self._prefixes = network, scheduler, prefixes
         memory = memory if network.device.type == "cpu" else None
         self._claims = Claims(scheduler, prefixes, network.kv_bytes_per_position, memory)
         self._work: dict[str, Work] = {}
         self._wake = threading.Condition()
         self._commands: deque[Callable[[], None]] = deque()
-        # On a GPU that copies beside its work, the host reads a frame only after the next one is under way.
+        # A GPU copies beside its work: the host reads a frame only after the next one is under way.
         self._lag = 1 if network.device.type == "cuda" else 0
         self._in_flight: deque[tuple[Readback, dict[int, Stream]]] = deque()
-        self._active: set[int] = set()  # slots that the network would decode
+        self._active: set[int] = set()  # slots that take part in the network's next step
         self._stopping = False
         self._health = Health("the text-to-semantic engine", STALLED_AFTER)
         self.frames = self.steps = self.widest_batch = 0
@@ -61,7 +61,7 @@ class Engine:
         self.bytes_per_step = round(weights_per_step(network.config) * network.bytes_per_weight)
         self._thread = threading.Thread(target=self._run, name="text-to-semantic", daemon=True)
         self._thread.start()
-        atexit.register(self.stop)  # Python frees what the native kernels read, whatever thread still runs them
+        atexit.register(self.stop)  # at its exit Python frees memory that the native kernels may still read
 
     def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
         """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if broken."""
@@ -146,7 +146,7 @@ class Engine:
 
     @property
     def held_bytes(self) -> int:
-        """Of the cache, by streams and by what is kept of voices."""
+        """Bytes of the cache that streams and kept prefixes hold."""
         return self._claims.held
 
     def _command(self, command: Callable[[], None]) -> None:
@@ -179,17 +179,18 @@ class Engine:
         return bool(self._in_flight or self._scheduler.placeable or self._scheduler.runnable)
 
     def _admit(self) -> list[Stream]:
-        """Place what waits, as far as slots and memory go. What does not fit although nothing runs never will."""
+        """Place waiting streams as far as slots and memory go. A stream that does not fit although nothing runs is
+        refused: it never will."""
         if not self._scheduler.placeable:
             return []
         admitted = self._scheduler.admit(self._claims.room)
         if admitted or self._scheduler.runnable or self._in_flight:
             return admitted
-        if self._scheduler.used:  # all that have a slot are paused: their clients stall
+        if self._scheduler.used:  # every stream with a slot is paused, because its client stalls
             self._wake.wait(MEMORY_AGAIN)
         elif len(self._prefixes):
             self._prefixes.shrink(0)
-        else:  # nothing of ours will give memory back
+        else:  # nothing in this engine will give memory back
             stream = self._scheduler.first_waiting
             self._end(stream.id).deliver(self._claims.refusal(stream))
         return admitted
@@ -205,7 +206,7 @@ class Engine:
             if chunk.stream.state is State.RUNNING:
                 self._active.add(slot)
                 self._launched(self._network.first_frame(slot, hidden), {0: chunk.stream})
-                self._read_back(self._lag)  # a listener waits for it, and nobody for the batch's next step
+                self._read_back(self._lag)  # before the batch's next step, as a listener waits for this frame
         if batch := self._scheduler.next_batch(time.monotonic()):
             self._activate({s.slot for s in batch})
             for stream in batch:
@@ -238,13 +239,17 @@ class Engine:
             return
         try:
             self._prefixes.keep(key, length, lambda: self._network.copy_prefix(work.stream.slot, length))
-        except (RuntimeError, MemoryError, OSError):  # memory is gone, mmap's too: what only saves time ends no stream
+        except (
+            RuntimeError,
+            MemoryError,
+            OSError,
+        ):  # out of memory or mappings: no stream ends for what saves time
             logger.exception("a voice's prefix could not be kept: none is kept until there is memory again")
             self._prefixes.shrink(0)
 
     def _launched(self, frames: Tensor, streams: dict[int, Stream]) -> None:
-        """Count frames as generated as soon as they are under way, as pausing and limits must not lag behind;
-        `streams` are by row of `frames`."""
+        """Count frames as generated as soon as they are under way: pausing and limits must not lag behind. `streams`
+        are by row of `frames`."""
         self._in_flight.append((start_readback(frames), streams))
         now = time.monotonic()
         for stream in streams.values():
@@ -253,7 +258,7 @@ class Engine:
         self.widest_batch = max(self.widest_batch, len(streams))
 
     def _read_back(self, lag: int) -> None:
-        """Deliver what is under way but for the last `lag` steps."""
+        """Deliver the frames under way, except those of the last `lag` steps."""
         while len(self._in_flight) > lag:
             readback, streams = self._in_flight.popleft()
             frames = readback()
@@ -272,7 +277,7 @@ class Engine:
             work.deliver(np.array(frame[1:], dtype=np.int16)[:, None])
         if not work.began:
             work.began = time.monotonic()
-            self._keep_prefix(work)  # once the frame has left: nobody waits for it
+            self._keep_prefix(work)  # once the frame has left, which is what a listener waits for
         if ended or work.delivered >= stream.max_frames:
             self._end(stream.id)
             work.deliver(work.finished(reached_limit=not ended))
@@ -282,7 +287,7 @@ class Engine:
         for stream_id in list(self._work):
             try:
                 self._end(stream_id).deliver(error)
-            except Exception:  # the others must hear of it all the same
+            except Exception:  # the other streams must be told all the same
                 logger.exception("a stream could not be told that it failed")
 
     def _end(self, stream_id: str) -> Work:

@@ -1,9 +1,9 @@
 """Which streams run when: pure bookkeeping of slots, without tensors, threads or clocks (`now` is the caller's).
 
-A stream waits, is prefilled chunk by chunk, then decodes a frame a step until it finishes. It pauses while it is more
-than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute. Its listener is
-taken to play from the first frame on, and to wait in silence where frames come late: when somebody is about to hear
-silence, those with audio in hand stand back.
+A stream waits, is prefilled chunk by chunk, then decodes one frame per step until it finishes. It pauses while it is
+more than `lead` frames ahead of what its client has been sent, so that a stalled client costs no compute. Its listener
+is assumed to play from the first frame on, and to hear silence where frames come late: when a listener is about to hear
+silence, streams with audio in hand stand back.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from enum import Enum
 
 from models.types import Busy
 
-URGENT = 0.25  # seconds of audio in hand, below which a listener is about to hear silence (or hears nothing yet)
-COMFORTABLE = 1.0  # seconds of audio in hand, with which a listener can wait for those
+URGENT = 0.25  # seconds of audio in hand below which a listener is about to hear silence, or hears nothing yet
+COMFORTABLE = 1.0  # seconds of audio in hand with which a stream can stand back for those
 
 
 class State(Enum):
+    """How far a stream has come."""
+
     WAITING = "waiting"
     PREFILL = "prefill"
     RUNNING = "running"
@@ -64,7 +66,8 @@ class Chunk:
 
 @dataclass(slots=True)
 class Scheduler:
-    """Hands out `slots` in order of arrival; at most `waiting_limit` streams wait. `frame_rate` is in Hz."""
+    """Hands out `slots` in order of arrival; at most `waiting_limit` streams wait. A prompt is prefilled
+    `prefill_chunk` positions at a time. `lead` is in frames, `frame_rate` in Hz."""
 
     slots: int
     waiting_limit: int
@@ -85,8 +88,8 @@ class Scheduler:
         self._waiting.append(stream)
 
     def admit(self, room: float = math.inf) -> list[Stream]:
-        """Place waiting streams into free slots, the lowest first so that batches stay dense, while all that the placed
-        ones may still claim of the cache stays within `room` positions."""
+        """Place waiting streams into free slots, the lowest first so that batches stay dense, as long as the positions
+        that all placed streams may still claim of the cache stay within `room`."""
         admitted, promised = [], self.promised
         while self.placeable and (promised := promised + self._waiting[0].unclaimed) <= room:
             stream = self._waiting.popleft()
@@ -111,8 +114,9 @@ class Scheduler:
             stream.state = State.RUNNING
 
     def next_batch(self, now: float) -> list[Stream]:
-        """The streams of the next decode step: all that run, unless a listener is about to hear silence; then only
-        those whose listeners cannot wait. A small batch is a quick one, and who stands back soon has less in hand."""
+        """The streams of the next decode step: all that run, unless a listener is about to hear silence; then only the
+        streams whose listeners cannot wait. A small batch is a quick one, and a stream that stands back is soon among
+        them again."""
         running = [stream for stream in self._placed.values() if stream.state is State.RUNNING]
         in_hand = [self._in_hand(stream, now) for stream in running]
         if min(in_hand, default=URGENT) >= URGENT:
@@ -120,12 +124,12 @@ class Scheduler:
         return [stream for stream, seconds in zip(running, in_hand, strict=True) if seconds < COMFORTABLE]
 
     def _in_hand(self, stream: Stream, now: float) -> float:
-        """Seconds of audio that a stream's listener has and has not played."""
+        """Seconds of audio that a stream's listener has received and not yet played."""
         return 0.0 if stream.began is None else stream.frames / self.frame_rate - (now - stream.began)
 
     def generated(self, stream: Stream, now: float) -> None:
         """Record one more frame of a running stream."""
-        if stream.began is None or self._in_hand(stream, now) < 0:  # starts to play, or plays on after a silence
+        if stream.began is None or self._in_hand(stream, now) < 0:  # playing starts, or goes on after silence
             stream.began = now - stream.frames / self.frame_rate
         stream.frames += 1
         if stream.frames >= stream.max_frames:
@@ -159,9 +163,9 @@ class Scheduler:
         return bool(self._waiting and self._free)
 
     @property
-    def first_waiting(self) -> Stream | None:
-        """The stream that is placed next."""
-        return self._waiting[0] if self._waiting else None
+    def first_waiting(self) -> Stream:
+        """The stream that is placed next, where one waits."""
+        return self._waiting[0]
 
     @property
     def runnable(self) -> bool:

@@ -21,11 +21,14 @@ async def submit(
     Raises what `Engine.submit` raises."""
     events: asyncio.Queue[Event] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    # A thread would take longer to wake than a known voice's prompt to encode.
+    # To encode the prompt of a known voice takes less time than to wake a thread for it.
     encoded = encoder.encode(prompt) if encoder.knows(prompt) else await asyncio.to_thread(encoder.encode, prompt)
-    # To wake a loop takes longer than all else that a frame needs here.
-    deliver = gather(pace, lambda e: loop.call_soon_threadsafe(events.put_nowait, e))
-    engine.submit(stream_id, encoded, prompt.sampling, deliver)
+
+    def put(event: Event) -> None:
+        loop.call_soon_threadsafe(events.put_nowait, event)
+
+    # Frames are gathered before they pass to the loop: waking it takes longer than all else that a frame needs here.
+    engine.submit(stream_id, encoded, prompt.sampling, gather(pace, put))
     return events
 
 

@@ -1,4 +1,4 @@
-"""A stream's prompt, its receiver, and how it was served, from its submission to its end."""
+"""A stream's prompt, its receiver and how it was served, from its submission to its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Deliver = Callable[[Event], None]
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """Times in seconds, by time.monotonic."""
+    """A stream in the engine's hands. Times are in seconds, by time.monotonic."""
 
     stream: Stream
     prompt: EncodedPrompt
@@ -27,13 +27,13 @@ class Work:
     submitted: float
     placed: float = 0.0
     cached: int = 0
-    began: float = 0.0  # when its first frame was there
+    began: float = 0.0  # when its first frame had been read back
     steps: int = 0
-    rows: int = 0  # of all its steps together
+    rows: int = 0  # batch widths of its steps, added up
     delivered: int = 0
 
     def finished(self, reached_limit: bool) -> Finished:
-        """The stream ends now."""
+        """How it was served, if it ends now."""
         now = time.monotonic()
         return Finished(
             frames=self.delivered,

@@ -14,14 +14,16 @@ from models.text_to_semantic.network.linear import Linear, PlainLinear
 from models.text_to_semantic.network.torch_network import TorchNetwork
 from models.text_to_semantic.network.transformer import Transformer
 
-SPLITS, SPLIT_BELOW = 4, 16  # of a row's cached positions, for batches of fewer rows than there is room for on a GPU
-POSITIONS = 64  # cached ones that a program reads at a time, of 256 bytes each
+# A row's cached positions are read in SPLITS parts where a batch has fewer rows than SPLIT_BELOW, which alone would not
+# fill a GPU.
+SPLITS, SPLIT_BELOW = 4, 16
+POSITIONS = 64  # cached ones that a program reads at a time, 256 bytes each
 TILE_ROWS = 64  # rows of a batch in one tile of a product
-BLOCK_N = 16  # outputs of a product of more than one row that a program has
+BLOCK_N = 16  # outputs per program in a product of more than a few rows
 
 
 class Rows:
-    """Room for what goes from kernel to kernel within a transformer, for up to `rows` rows."""
+    """Memory for the activations between the kernels of a transformer, for up to `rows` rows."""
 
     def __init__(self, config: TransformerConfig, rows: int, like: Tensor) -> None:
         def room(width: int) -> Tensor:
@@ -35,7 +37,7 @@ class Rows:
         self._squares = torch.zeros(rows * triton.cdiv(config.dim, BLOCK_N), dtype=torch.float32, device=like.device)
 
     def squares(self, rows: int) -> Tensor:
-        """(rows, parts): sums of squares of x, as whoever writes x leaves them."""
+        """(rows, parts): sums of squares of x, which the kernel that writes x leaves."""
         parts = triton.cdiv(self.config.dim, BLOCK_N)
         return self._squares[: rows * parts].view(rows, parts)
 
@@ -146,7 +148,7 @@ class FusedFrame:
     ) -> None:
         """`norm` is the weight of x's norm and x's squares; `squares` is room for those of out."""
         assert isinstance(linear, PlainLinear)  # as `make_linear` gives on a GPU
-        rows, tile = len(x), _tile(*x.shape, x.itemsize)
+        rows, tile = len(x), _tile(len(x), x.shape[1], x.itemsize)
         few = rows <= layers.FEW.value
         outputs = len(linear.weight) // (2 if gate else 1)
         weight, of_x = norm or (None, None)
@@ -176,18 +178,19 @@ class FusedFrame:
 
 
 def _group(config: TransformerConfig) -> int:
-    return triton.next_power_of_2(config.n_head // config.n_local_heads)
+    return int(triton.next_power_of_2(config.n_head // config.n_local_heads))
 
 
 def _width(config: TransformerConfig) -> int:
-    return max(16, triton.next_power_of_2(config.head_dim))  # Triton's products sum 16 at least
+    return max(16, int(triton.next_power_of_2(config.head_dim)))  # Triton's products sum 16 at least
 
 
 def _tile(rows: int, inputs: int, itemsize: int) -> dict[str, int]:
-    """How a product of so many rows is cut, measured on an H200; it fits the shared memory of smaller GPUs too."""
+    """How a product of so many rows is cut into programs, measured on an H200; it fits the shared memory of smaller
+    GPUs too."""
     block = triton.next_power_of_2(rows)
     if rows <= layers.FEW.value:
         whole = triton.next_power_of_2(inputs)
-        # In a program's registers at once: 8,192 weights or so, of the widest checkpoints as well.
+        # A program has its weights in registers at once: about 8,192 of them, also for the widest checkpoints.
         return {"BLOCK_R": block, "BLOCK_N": 8 if inputs <= 1024 else max(1, min(4, 16384 // whole)), "BLOCK_K": whole}
     return {"BLOCK_R": min(TILE_ROWS, max(8, block)), "BLOCK_N": BLOCK_N, "BLOCK_K": 256 if itemsize == 2 else 64}

@@ -1,8 +1,8 @@
-"""The Triton kernels of layers. They round where `Network`'s torch operations round, so that frames are the same.
+"""The Triton kernels of layers. They round where `TorchNetwork`'s operations round, so that frames are the same.
 
 Shapes: R rows, of which row r is slot `first_slot` + r; D model dim, H query heads, G key/value heads, E head dim. Rows
-of activations come with `squares` (R, parts) fp32 for the next norm: the sums of their squares by tile of their writer;
-of FEW rows, nobody asks for them.
+of activations come with `squares` (R, parts) fp32 for the next norm: sums of their squares, one per tile of the kernel
+that wrote them. Products of at most FEW rows compute the sums themselves.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def linear(
     k = tl.arange(0, BLOCK_K)
     own, gated = weight + n[:, None] * K + k[None, :], weight + (n + outputs)[:, None] * K + k[None, :]
     if BLOCK_R <= FEW:
-        # A few rows are no matrix product: sums of products, without a detour through shared memory, of all K at once.
+        # A few rows are no matrix product: sums of products over all K at once, without a detour through shared memory.
         live = live_n[:, None] & (k < K)[None, :]
         w = tl.load(own, live, 0.0)
         if GATE:
@@ -96,9 +96,9 @@ def attend(
     """out (R x NEW, H x E): each of NEW new positions of a row's slot attends over itself and all before. Their keys
     and values are stored in keys, values (slots, G, room, E). A slot's first new position: positions[slot x stride].
 
-    A program sees one head of keys, and one of SPLITS parts of what is cached. The last to arrive joins the parts, from
-    parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32; arrived (R, G) holds zeros. GROUP and
-    WIDTH are at least H / G and E, powers of two.
+    A program reads one head of keys, in one of SPLITS parts of the cached positions. The last program to arrive joins
+    the parts, from parts (R, G, SPLITS, GROUP, WIDTH) and weights (R, G, SPLITS, 2, GROUP) fp32; arrived (R, G) holds
+    zeros. GROUP and WIDTH are powers of two, at least H / G and E.
     """
     row, g, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     dtype = out.dtype.element_ty
@@ -156,11 +156,11 @@ def attend(
             if tl.atomic_add(arrived + row * G + g, 1) == SPLITS - 1:
                 tl.debug_barrier()
                 for other in tl.static_range(SPLITS):
-                    # Past the L1, which may hold what was there a layer ago.
+                    # Not from the L1 cache, which may hold values of the layer before.
                     its_most = tl.load(both + other * 2 * GROUP, cache_modifier=".cg")
                     its_total = tl.load(both + other * 2 * GROUP + GROUP, cache_modifier=".cg")
                     its = tl.load(parts + (base + other) * GROUP * WIDTH + cell, cache_modifier=".cg")
-                    if other == 0:  # it has the new position: what it saw most is a number
+                    if other == 0:  # this part has the new position, so its maximum is finite
                         most, total, y = its_most, its_total, its
                     else:
                         more = tl.maximum(most, its_most)

@@ -31,7 +31,7 @@ class FusedNetwork:
         hidden = torch.zeros(1, 1, network.config.slow.dim, dtype=network.dtype, device=network.device)
         values = 1 + network.config.num_codebooks
         self._prompts = PromptGraphs(network.padded_prefill, frame.first_frame, values, hidden, network.positions)
-        network.reset(0, Sampling())  # in which prompts were tried
+        network.reset(0, Sampling())  # the slot in which prompts were tried
 
     def reset(self, slot: int, sampling: Sampling) -> None:
         """Prepare a slot for a new utterance."""
@@ -41,7 +41,7 @@ class FusedNetwork:
         """An utterance is over. The cache keeps its memory: the graphs hold its addresses."""
 
     def set_active(self, slot: int, active: bool) -> None:
-        """A slot that is not active may lie in the range of a decode step, and keeps its state."""
+        """A slot that is not active keeps its state, also within the range of a decode step."""
         self._network.set_active(slot, active)
 
     @torch.no_grad()

@@ -26,7 +26,7 @@ def embed(
     for codebook in tl.static_range(C):
         code = tl.load(frame + 1 + codebook) + codebook * codebook_size
         spoken += tl.load(codes + code * D + d, d < D, 0.0).to(tl.float32)
-    # Not frame[0]: after the end, which has no embedding, a step may still run.
+    # Not frame[0]: a step may still run after the end, which has no embedding.
     token = tl.load(text + (tl.load(frame + 1) + semantic_begin) * D + d, d < D, 0.0)
     x = (token.to(tl.float32) + spoken.to(dtype).to(tl.float32)).to(dtype)
     if DIVIDE:
@@ -41,12 +41,13 @@ def draw(
     C: tl.constexpr, D: tl.constexpr, PARTS: tl.constexpr, FIRST: tl.constexpr, LAST: tl.constexpr, COPY: tl.constexpr,
     ADVANCE: tl.constexpr, WINDOW: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
-    """Draw a code for each row from logits (R, candidates), as `sampling.draw`; into drawn (R, 1 + C) and, where the
-    slot is active, its frame and history. Its embedding becomes the fast transformer's next input: fast (R, D), or
-    (R, 2, D) behind hidden for the FIRST codebook: COPY it from (R, D), or it is there. The LAST one ends the step.
+    """Draw a code for each row from logits (R, candidates), as `sampling.draw` does, into drawn (R, 1 + C) and, where
+    the slot is active, into its frame and history. The code's embedding becomes the fast transformer's next input: fast
+    (R, D), or (R, 2, D) after the hidden state for the FIRST codebook: COPY that from hidden (R, D), or it is there
+    already. The LAST codebook ends the step.
 
-    Nothing is sorted: the best of all candidates is drawn if those before it in the order of probability leave it
-    inside top_p; else it is out, with all behind it.
+    Nothing is sorted: the best of all candidates is drawn if the candidates before it in the order of probability leave
+    it inside top_p; else it is out, with all that come after it.
     """
     row = tl.program_id(0)
     slot = tl.load(first_slot) + row
@@ -96,8 +97,9 @@ def draw(
 
 @triton.jit
 def _best(score, p, i, candidates):
-    """Who scores best, its p, and the sum of p of those before it in the order of probability."""
-    best = tl.minimum(tl.argmax(score, 0), candidates - 1)  # of no numbers at all, the best may be none of them
+    """The candidate that scores best, its p, and the sum of p of the candidates before it in the order of
+    probability."""
+    best = tl.minimum(tl.argmax(score, 0), candidates - 1)  # among NaNs the best may be beyond them
     its = tl.sum(tl.where(i == best, p, 0.0), 0)
     return best, its, tl.sum(tl.where(_before(p, i, its, best), p, 0.0), 0)
 
@@ -109,7 +111,7 @@ def _before(p, i, its, best):
 
 @triton.jit
 def _store_row(x, out, squares, d, D: tl.constexpr, PARTS: tl.constexpr):
-    """A row written by one program: the first of its parts has all squares."""
+    """Store a row that one program has whole: the first of its parts gets all squares."""
     tl.store(out + d, x, d < D)
     wide = tl.where(d < D, x.to(tl.float32), 0.0)
     part = tl.arange(0, triton.next_power_of_2(PARTS))

@@ -56,8 +56,8 @@ class NativeNetwork:
         bits: int = 8,
         flags: tuple[str, ...] = (),
     ) -> None:
-        """`positions` bounds prompt plus frames of a slot; `bits`, 8 or 4, are those of the layers' weights (the heads
-        keep 8: they are small, and nothing evens out their error); `flags` are added to the compiler's, for tests.
+        """`positions` bounds prompt plus frames of a slot. The layers' weights have `bits`, 8 or 4; the heads' always
+        have 8, as they are small and nothing evens out their error. `flags` are added to the compiler's, for tests.
 
         Raises build.CannotBuild where `build.available` says so, ValueError where `unfit` does.
         """
@@ -67,12 +67,12 @@ class NativeNetwork:
         self.config, self.ids = config, weights.ids
         self.slots, self.positions = slots, min(positions, config.max_seq_len)
         self.end = config.codebook_size
-        self.device, self.compiled = torch.device("cpu"), False  # by torch, that is
+        self.device, self.compiled = torch.device("cpu"), False  # not compiled by torch
         self._active = [False] * slots
-        self._shared: list[Tensor | None] = [None] * slots  # what a slot reads of a kept prefix
+        self._shared: list[Tensor | None] = [None] * slots  # the blocks of a kept prefix that a slot reads
         self._library = abi.functions(flags)
         self._bits, self.quantization = bits, f"int{bits}"
-        self._keep: list[object] = []  # what the kernels point into
+        self._keep: list[object] = []  # memory that the kernels point into
         self._packer = Packer(2 * sum(linear.weight.numel() for linear in weights.linears) + (1 << 20))
         self._model = self._describe(weights)
         network = self._library.shoal_create(ctypes.byref(self._model), threads)
@@ -86,13 +86,13 @@ class NativeNetwork:
         self._library.shoal_reset(self._network, slot, *settings)
 
     def release(self, slot: int) -> None:
-        """Give back the memory of a slot whose utterance is over: the cache is as large as what is being spoken."""
+        """Give back the memory of a slot whose utterance is over: the cache takes as much as is being spoken."""
         self._active[slot], self._shared[slot] = False, None
-        self._library.shoal_place(self._network, slot, 0, None, 0)  # or the kernels would point at a dropped prefix
+        self._library.shoal_place(self._network, slot, 0, None, 0)  # else the kernels would point at a dropped prefix
         discard(self._slot_cache(slot))
 
     def set_active(self, slot: int, active: bool) -> None:
-        """A slot that is not active may lie in the range of a decode step: it keeps its state and costs nothing."""
+        """A slot that is not active keeps its state and costs nothing, also within the range of a decode step."""
         self._active[slot] = active
 
     def prefill(self, slot: int, values: Tensor, start: int) -> Tensor:
@@ -118,7 +118,7 @@ class NativeNetwork:
     def decode(self, rows: int, context: int) -> Tensor:
         """One more frame for each active slot of the first `rows`: (rows, 1 + num_codebooks), zeros for the others.
 
-        `context` is not needed: every row looks at its own positions.
+        `context` is not needed: every row attends to its own positions.
         """
         frames = torch.zeros(rows, 1 + self.config.num_codebooks, dtype=torch.int64)
         active = [slot for slot in range(rows) if self._active[slot]]
@@ -167,7 +167,7 @@ class NativeNetwork:
         return self.config.codebook_size + 1 + (self.config.num_codebooks - 1) * self.config.residual_codebook_size
 
     def _check(self, slot: int, start: int, length: int) -> None:
-        """The kernels trust what they are given."""
+        """Raise ValueError for positions outside a slot, which the kernels would not notice."""
         if not (0 <= slot < self.slots and length >= 1 and 0 <= start <= start + length <= self.positions):
             raise ValueError(f"no room for positions {start} to {start + length} of slot {slot}")
 

@@ -1,4 +1,4 @@
-"""What the engine needs of a network, whichever device it runs on.
+"""The interface of networks to the engine, whichever device they run on.
 
 A frame is a row of 1 + num_codebooks integers: the head index of the semantic token (its code, or `end` for the token
 that ends an utterance), then the codes.
@@ -60,7 +60,7 @@ class Network(Protocol):
 
     @property
     def positions(self) -> int:
-        """What prompt and frames of one slot may take together."""
+        """How many positions prompt and frames of one slot may take together."""
 
     @property
     def end(self) -> int:

@@ -16,13 +16,14 @@ Quantization = Literal["none", "int8", "int4"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlainLinear:
-    """By torch's own product; an int8 `weight` comes with the `scale` of its rows."""
+    """A linear layer by torch's own product; an int8 `weight` comes with the `scale` of its rows."""
 
     weight: Tensor
     scale: Tensor | None
     bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
+        """x (..., in) -> (..., out)."""
         if self.scale is None:
             return F.linear(x, self.weight, self.bias)
         y = F.linear(x, self.weight.to(x.dtype)) * self.scale
@@ -34,7 +35,7 @@ def make_linear(weight: Tensor, bias: Tensor | None, quantization: Quantization,
 
     "int8" keeps weights as integers with a scale per output row. On a CPU oneDNN multiplies integers (VNNI where there
     is one), activations quantised per call; elsewhere the weights are widened at each use, which saves memory only.
-    Raises ValueError for "int4", which the native kernels alone have.
+    Raises ValueError for "int4", which only the native kernels have.
     """
     if quantization == "int4":
         raise ValueError("int4 is for the native kernels on a CPU: choose int8 or none")
@@ -54,9 +55,12 @@ def _quantize(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _Int8Linear:
-    """oneDNN quantises the activations of a call together, so a row's result would depend on its neighbours. Every row
-    is scaled to [-1, 1] first and one more row spans exactly that: then each row is quantised by its own range alone,
-    and as integers add up exactly, a stream draws the same codes alone and in a batch."""
+    """A linear layer in oneDNN's integers.
+
+    oneDNN quantises all activations of a call together, so a row's result would depend on its neighbours. Every row is
+    scaled to [-1, 1] first, and one more row spans exactly that: then each row is quantised by its own range alone, and
+    as integers add up exactly, a stream draws the same codes alone and in a batch.
+    """
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         packed = torch._make_per_channel_quantized_tensor(weight, scale, torch.zeros(len(scale), dtype=torch.int32), 0)
@@ -71,7 +75,7 @@ class _Int8Linear:
         rows = x.reshape(-1, x.shape[-1])
         largest = rows.abs().amax(-1, keepdim=True).clamp_(min=1e-8)
         rows = torch.cat([rows / largest, self._range])
-        y = torch.ops.quantized.linear_dynamic(rows, self._packed, self._reduce_range)[:-1].mul_(largest)
+        y: Tensor = torch.ops.quantized.linear_dynamic(rows, self._packed, self._reduce_range)[:-1].mul_(largest)
         if self._bias is not None:
             y += self._bias
         return y.reshape(*x.shape[:-1], -1)

@@ -79,7 +79,7 @@ class TorchNetwork:
         """An utterance is over. The cache keeps its memory: CUDA graphs hold its addresses."""
 
     def set_active(self, slot: int, active: bool) -> None:
-        """A slot that is not active may lie in the range of a decode step, and keeps its state."""
+        """A slot that is not active keeps its state, also within the range of a decode step."""
         self.state.active[slot].fill_(active)
 
     @torch.no_grad()
@@ -154,7 +154,7 @@ class TorchNetwork:
         slots = slice(0, rows)
         positions = self.state.position[slots, None]
         frame = self.state.frame[slots]
-        # Not frame[:, 0]: after the end, which has no embedding, a step may still run.
+        # Not frame[:, 0]: a step may still run after the end, which has no embedding.
         x = self._embed(frame[:, 1] + self.ids.semantic_begin, frame[:, 1:], None)[:, None]
         mask = (self._every_position[:context] <= positions)[:, None, None]
         hidden = self._slow(x, slots, positions, context, mask)

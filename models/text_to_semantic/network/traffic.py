@@ -1,4 +1,4 @@
-"""How many weights a decode step reads: at small batch widths reading them is what a step's time goes into."""
+"""How many weights a decode step reads: at small batch widths reading them takes most of a step's time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from models.checkpoint.configs import LanguageModelConfig, TransformerConfig
 
 
 def weights_per_step(config: LanguageModelConfig) -> int:
-    """Weights of the linear layers that one step passes through, whatever its batch width: those of the slow
-    transformer and its head once, those of the fast one and its head for every codebook but the first."""
+    """Weights of the linear layers in one step, whatever its batch width: the slow transformer and its head count once,
+    the fast one and its head for every codebook but the first."""
     slow = _stack(config.slow) + config.slow.dim * (config.codebook_size + 1)
     fast = _stack(config.fast) + config.fast.dim * config.residual_codebook_size
     project = 0 if config.slow.dim == config.fast.dim else config.slow.dim * config.fast.dim

@@ -1,4 +1,4 @@
-"""Copies between the host and a GPU that wait for nothing but themselves."""
+"""Copies between the host and a GPU that wait for no other work of the GPU."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Readback = Callable[[], list[list[int]]]
 
 
 def start_readback(frames: Tensor) -> Readback:
-    """Begin copying frames to the host; calling the result waits for this copy alone, not for work queued after it."""
+    """Begin to copy frames to the host. Calling the result waits for this copy alone, not for work queued after it."""
     if frames.device.type != "cuda":
         return frames.tolist
     host = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
@@ -27,7 +27,7 @@ def start_readback(frames: Tensor) -> Readback:
 
 
 def send(values: Tensor, device: torch.device) -> Tensor:
-    """`values` on `device`, without waiting for what a GPU has under way."""
+    """`values` on `device`, without waiting for the work that a GPU has under way."""
     if device.type != "cuda":
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)

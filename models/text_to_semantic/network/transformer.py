@@ -53,7 +53,7 @@ class Cache:
     def write(self, slots: Slots, positions: Tensor, k: Tensor, v: Tensor) -> None:
         """Store k, v (B, T, G, E) at positions (B, T) of the B rows of `slots`.
 
-        By index_put_ into the whole: compiled, a scatter_ into the rows copies them whole, there and back.
+        By index_put_ into the whole cache: a compiled scatter_ into the rows copies them whole, there and back.
         """
         if isinstance(slots, slice):
             slots = torch.arange(slots.start, slots.stop, device=positions.device)
@@ -148,14 +148,14 @@ class Transformer:
         return rms_norm(hidden, self.norm, self.config.norm_eps)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """What the head makes of the hidden states (B, 1, D): (B, V) fp32."""
+        """The head's logits (B, V) fp32 for hidden states (B, 1, D)."""
         return self.head(self.normed(hidden))[:, 0].float()
 
 
 def _lazy_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros whose pages, on a CPU, take no memory until they are written: a slot costs what it has used.
+    """Zeros whose pages, on a CPU, take no memory until they are written: a slot costs as much as it has used.
 
-    Zeros and not garbage, because a masked position still meets its value as 0 x value.
+    Not uninitialised memory, because the value at a masked position is still multiplied by 0.
     """
     if like.device.type != "cpu":
         return torch.zeros(shape, dtype=like.dtype, device=like.device)

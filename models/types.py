@@ -101,7 +101,8 @@ TextPieces = AsyncIterator[str | Flush]  # pieces may end anywhere, also within 
 class SynthesisRequest:
     """One request as every protocol states it. `text`: whole, or its pieces as they are written; a stream of pieces is
     closed with the speech. `references` and `voice` exclude each other; both absent means the model picks a
-    voice. `sample_rate` None keeps the checkpoint's. `device`: the kind or the pool that must speak."""
+    voice. `sample_rate` None keeps the checkpoint's. `device`: the kind or the pool that must speak.
+    `language`: ISO 639-1, of sentences that do not tell theirs."""
 
     text: str | TextPieces
     references: tuple[Reference, ...] = ()
@@ -115,6 +116,7 @@ class SynthesisRequest:
     sample_rate: int | None = None
     bitrate_kbps: int | None = None
     on_long_text: str = "split"
+    language: str | None = None
     device: str | None = None
 
 

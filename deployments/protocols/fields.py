@@ -23,6 +23,7 @@ from deployments.protocols import bodies
 from deployments.synthesis.containers import FORMATS
 from deployments.synthesis.segments import header_text
 from models.suggest import did_you_mean
+from models.text.languages import SPOKEN
 from models.types import (
     LEAST_RANDOM,
     LONGEST_SEGMENT,
@@ -43,7 +44,7 @@ LONGEST_NUMBER = 40  # characters
 
 # Fields of the protocols' own clouds and of other servers: known, and without effect here.
 WITHOUT_EFFECT = {
-    *("condition_on_previous_chunks", "early_stop_threshold", "features", "instructions", "language", "latency"),
+    *("condition_on_previous_chunks", "early_stop_threshold", "features", "instructions", "latency"),
     *("min_chunk_length", "model", "normalize_loudness", "top_k", "use_memory_cache"),
 }
 NEAR = 0.75  # of difflib's ratio, from which a field that is not known is taken for a misspelt one
@@ -124,6 +125,15 @@ def _voice_name(value: Any) -> Any:
     return (value.strip() or None) if isinstance(value, str) else value
 
 
+def _language(value: Any) -> Any:
+    """ISO 639-1 out of "en-US", "EN", "English"; "auto" and nothing leave it to the text."""
+    if not isinstance(value, str):
+        return value
+    name = re.split(r"[-_]", value.strip().lower())[0]
+    by_name = {spoken.lower(): code for code, spoken in SPOKEN.items()}
+    return None if name in ("", "auto", "automatic", "detect") else by_name.get(name, name)
+
+
 Float = Annotated[float, BeforeValidator(_float)]
 Int = Annotated[int, BeforeValidator(_int)]
 Bool = Annotated[bool, BeforeValidator(_bool)]
@@ -133,6 +143,7 @@ Listed = BeforeValidator(_listed)
 Format = Annotated[str, BeforeValidator(_format)]
 NewVoiceName = Annotated[str, BeforeValidator(_voice_name)]
 VoiceName = Annotated[str | None, BeforeValidator(_voice_name)]
+LanguageCode = Annotated[str | None, BeforeValidator(_language)]
 ChunkLength = Annotated[Int, Field(ge=SHORTEST_SEGMENT, le=LONGEST_SEGMENT)]
 
 
@@ -168,6 +179,7 @@ class Generation(Fields):
     chunk_length: ChunkLength = USUAL_SEGMENT
     normalize: Bool = True
     on_long_text: Literal["split", "truncate"] = "split"
+    language: LanguageCode = None
     device: str | None = None
 
     def sampling(self) -> Sampling:
@@ -205,6 +217,8 @@ def ignored(checked: Fields, of: str = "") -> Iterator[str]:
     for name in map(str, checked.model_extra or ()):
         near = () if name in WITHOUT_EFFECT else difflib.get_close_matches(name, names, 1, NEAR)
         yield of + name + "".join(f" (did you mean {of}{other}?)" for other in near)
+    if getattr(checked, "language", None) not in (None, *SPOKEN):
+        yield of + "language"
     for name in type(checked).model_fields:
         value = getattr(checked, name)
         for each in value if isinstance(value, list) else [value]:

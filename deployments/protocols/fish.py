@@ -67,6 +67,7 @@ class TTSRequest(Cloning):
             sample_rate=self.sample_rate,
             bitrate_kbps=self._bitrate(),
             on_long_text=self.on_long_text,
+            language=self.language,
             device=self.device,
         )
 

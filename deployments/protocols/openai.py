@@ -55,6 +55,7 @@ class SpeechRequest(Cloning):
             speed=self.speed,
             sample_rate=self.sample_rate or (PCM_RATE if self.response_format == "pcm" else None),
             on_long_text=self.on_long_text,
+            language=self.language,
             device=self.device,
         )
 

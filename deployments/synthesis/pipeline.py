@@ -134,6 +134,14 @@ class Pipeline:
             await reading.aclose()
             raise
 
+    async def preview(self, request: SynthesisRequest) -> list[Segment]:
+        """The segments that `open` would speak. Raises Unsayable, TooLarge, InvalidRequest."""
+        reading, _ = await self._read(request, self._route(request.device)[0], RequestStats(0, request.streaming))
+        segments = []
+        while (segment := await reading.next()) is not None:
+            segments.append(segment)
+        return segments
+
     async def _read(self, request: SynthesisRequest, pool: Pool, stats: RequestStats) -> tuple[Reading, dict[str, str]]:
         """The text as segments, cut as the pool's limits want it, and the response headers that say what was done to
         it. Raises Unsayable or TooLarge; InvalidRequest where only a whole text will do."""

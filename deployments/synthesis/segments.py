@@ -35,7 +35,7 @@ def reader_options(request: SynthesisRequest, limits: Limits) -> ReaderOptions:
     """How a request's text becomes segments."""
     length = min(request.chunk_length, limits.segment_chars)
     first = min(length, limits.first_segment_chars) if request.streaming else length
-    return ReaderOptions(length, first, normalize=request.normalize)
+    return ReaderOptions(length, first, normalize=request.normalize, language=request.language)
 
 
 def spoken_text(whole: str, on_long_text: str, limits: Limits, rules: TextRules) -> tuple[str, dict[str, str]]:

@@ -28,7 +28,8 @@ EMOTION_NOTE = (
     "recording, whose mood the voice keeps: a marker cannot turn a calm recording into a shouting one."
 )
 LANGUAGE_NOTE = (
-    "The model hears the language from the text itself; there is no field for it. normalized: numbers, dates and "
+    "The language of each sentence is told from its text; `language` of a request says which one is meant where that "
+    "does not tell. normalized: numbers, dates and "
     "abbreviations are written out first; elsewhere the model reads the digits."
 )
 

@@ -28,12 +28,17 @@ class _Strict(BaseModel):
 
 
 class LimitSettings(_Strict):
-    """Limits of one request. They are the Ingress's `user_config`, which Serve changes while requests run."""
+    """Limits of one request, and of one client's requests together. They are the Ingress's `user_config`, which Serve
+    changes while requests run."""
 
     body_mb: Annotated[int, Field(ge=1)] = 64
     text_chars: Annotated[int, Field(ge=1)] = 50_000
     references: Annotated[int, Field(ge=1)] = 16
     lead_seconds: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 600.0
+    body_seconds: Seconds = 30.0
+    wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.2
+    key_streams: Annotated[int, Field(ge=1)] | None = None
+    key_requests_per_minute: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def body_bytes(self) -> int:

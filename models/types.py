@@ -164,6 +164,10 @@ class TooLarge(ShoalError):
     """The body, the text or the recording is over its limit."""
 
 
+class TooSlow(ShoalError):
+    """The request's body did not arrive in time."""
+
+
 class NotAudio(ShoalError):
     """The reference's bytes are not a recording that can be decoded."""
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from deployments.ingress.admission import Admission
 from deployments.ingress.entrance import Entrance
 from deployments.ingress.gate import Gate
 from deployments.ingress.inflating import Inflating
@@ -21,6 +22,7 @@ from deployments.page import routes as page
 from deployments.protocols import fish, kserve, openai
 from deployments.protocols.base import Protocol
 from deployments.synthesis.pipeline import Pipeline
+from deployments.synthesis.segments import Limits
 from deployments.system import protocol as system
 from deployments.system.health import ServerInfo
 
@@ -34,21 +36,22 @@ def create_app(
     origins: Sequence[str] = (),
     send_request_id: bool = True,
     protocols: Sequence[Protocol] = PROTOCOLS,
+    admission: Admission | None = None,
 ) -> Starlette:
     """The protocols over one pipeline. With `api_keys`, every route that is not open asks for one. `origins` and
-    `send_request_id` are as for Origins and Gate."""
+    `send_request_id` are as for Origins and Gate, `admission` as for Entrance."""
     pages = Origins(origins)
 
-    def limit() -> int:
-        return pipeline.limits.body_bytes  # which may change
+    def limits() -> Limits:
+        return pipeline.limits  # which may change
 
     app = Starlette(
         routes=[route for protocol in protocols for route in protocol.routes],
         middleware=[
-            Middleware(Gate, limit, send_request_id),
+            Middleware(Gate, limits, send_request_id),
             Middleware(pages.middleware),
-            Middleware(Entrance, protocols, Keys(api_keys), pages, limit),
-            Middleware(Inflating, limit),
+            Middleware(Entrance, protocols, Keys(api_keys), pages, limits, admission),
+            Middleware(Inflating, limits),
         ],
         exception_handlers={HTTPException: _unanswered},
     )

@@ -15,6 +15,8 @@ from starlette.types import Message, Receive, Scope, Send
 from deployments.errors import CLIENT_CLOSED, MESSAGE_TOO_BIG
 from deployments.ingress.keys import chosen_subprotocol
 from deployments.protocols.bodies import body_too_large
+from deployments.synthesis.segments import Limits
+from models.types import TooSlow
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 NO_CODE = 1005  # of RFC 6455: the socket was closed without one
@@ -25,15 +27,15 @@ REFUSED = 403  # what servers answer when a WebSocket is closed before it is acc
 class Connection(ABC):
     """`receive` and `send` are the application's side; `watch` returns when the client has left."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int, send_id: bool) -> None:
-        """`limit`: bytes that may be read of it (HTTP), or wait to be taken by the application (WebSocket). `send_id`:
-        tell the client the request id in a header."""
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, send_id: bool) -> None:
+        """`body_bytes` of the limits bounds what may be read of it (HTTP), or wait to be taken by the application
+        (WebSocket). `send_id`: tell the client the request id in a header."""
         self.began = time.perf_counter()
         given = Headers(scope=scope).get("x-request-id", "")
         self.request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = self.request_id
         self.path = quote(scope["path"])
-        self.limit = limit
+        self._limits = limits
         self._receive = receive
         self._send = send
         self._send_id = send_id
@@ -49,7 +51,7 @@ class Connection(ABC):
 
     @abstractmethod
     async def receive(self) -> Message:
-        """The next message from the client. Raises TooLarge for a body over the limit."""
+        """The next message from the client. Raises TooLarge or TooSlow for a body over its limits."""
 
     @abstractmethod
     async def watch(self) -> None:
@@ -65,8 +67,8 @@ class Connection(ABC):
 class Exchange(Connection):
     """An HTTP request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int, send_id: bool) -> None:
-        super().__init__(scope, receive, send, limit, send_id)
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, send_id: bool) -> None:
+        super().__init__(scope, receive, send, limits, send_id)
         self._method: str = scope["method"]
         self._status: int | None = None
         self._bytes_read = 0
@@ -83,13 +85,13 @@ class Exchange(Connection):
         return CLIENT_CLOSED if left or self._status is None else self._status
 
     async def receive(self) -> Message:
-        """The body within its limit, then the client's departure. Raises TooLarge."""
+        """The body within its limits, then the client's departure. Raises TooLarge, TooSlow."""
         if self._body_read.is_set():
             await self._gone.wait()
             return {"type": "http.disconnect"}
-        message = await self._next()
-        if self._bytes_read > self.limit:
-            raise body_too_large(self.limit)
+        message = await self._in_time()
+        if self._bytes_read > self._limits.body_bytes:
+            raise body_too_large(self._limits.body_bytes)
         return message
 
     async def send(self, message: Message) -> None:
@@ -103,6 +105,14 @@ class Exchange(Connection):
         await self._body_read.wait()
         while not self._gone.is_set():
             await self._next()
+
+    async def _in_time(self) -> Message:
+        seconds = self._limits.body_seconds
+        try:
+            async with asyncio.timeout(self.began + seconds - time.perf_counter()):
+                return await self._next()
+        except TimeoutError:
+            raise TooSlow(f"The request's body was not here after {seconds:g} s.") from None
 
     async def _next(self) -> Message:
         message = await self._receive()
@@ -118,8 +128,8 @@ class Socket(Connection):
     """A WebSocket. `watch` reads it, so that a departure is noticed while the application is at work; it closes the
     socket when more waits for the application than the limit."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int, send_id: bool) -> None:
-        super().__init__(scope, receive, send, limit, send_id)
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limits: Limits, send_id: bool) -> None:
+        super().__init__(scope, receive, send, limits, send_id)
         self._subprotocol = chosen_subprotocol(scope)  # where the application chooses none
         self._arrived: asyncio.Queue[Message] = asyncio.Queue()
         self._bytes_waiting = 0
@@ -160,7 +170,7 @@ class Socket(Connection):
         """Reads for the application, up to the limit."""
         while (message := await self._receive())["type"] != "websocket.disconnect":
             self._bytes_waiting += _size(message)
-            if self._bytes_waiting > self.limit:  # the client sends faster than it is heard
+            if self._bytes_waiting > self._limits.body_bytes:  # the client sends faster than it is heard
                 await self.send({"type": "websocket.close", "code": MESSAGE_TOO_BIG})
                 return
             self._arrived.put_nowait(message)
@@ -168,10 +178,10 @@ class Socket(Connection):
             self._code = message.get("code", NO_CODE)
 
 
-def connect(scope: Scope, receive: Receive, send: Send, limit: int, send_id: bool) -> Connection:
+def connect(scope: Scope, receive: Receive, send: Send, limits: Limits, send_id: bool) -> Connection:
     """The connection of an ASGI scope of either kind."""
     kind = Exchange if scope["type"] == "http" else Socket
-    return kind(scope, receive, send, limit, send_id)
+    return kind(scope, receive, send, limits, send_id)
 
 
 def _size(message: Message) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,12 +12,14 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.errors import close_code
+from deployments.ingress.admission import Admission
 from deployments.ingress.keys import Keys
 from deployments.ingress.origins import Origins
 from deployments.protocols.base import Protocol, local_path, protocol_of
 from deployments.protocols.bodies import body_too_large
 from deployments.protocols.errors import answer, farewell, status_of
 from deployments.protocols.fields import ignored_header
+from deployments.synthesis.segments import Limits
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +31,17 @@ class Entrance:
     WebSocket is refused before it is accepted, with an HTTP status."""
 
     def __init__(
-        self, app: ASGIApp, protocols: Sequence[Protocol], keys: Keys, origins: Origins, limit: Callable[[], int]
+        self,
+        app: ASGIApp,
+        protocols: Sequence[Protocol],
+        keys: Keys,
+        origins: Origins,
+        limits: Callable[[], Limits],
+        admission: Admission | None,
     ) -> None:
-        """`limit` gives the bytes that a body may have."""
-        self._app = app
-        self._protocols, self._keys, self._origins, self._limit = protocols, keys, origins, limit
+        """`limits` are those of a request, as they are set now; without `admission`, every request has a place."""
+        self._app, self._admission = app, admission
+        self._protocols, self._keys, self._origins, self._limits = protocols, keys, origins, limits
         self._open_paths = frozenset().union(*(protocol.open_paths for protocol in protocols))
         self._open_folders = tuple(f"{folder}/" for protocol in protocols for folder in protocol.open_folders)
 
@@ -43,8 +52,9 @@ class Entrance:
             return
         response = _Response(scope, send)
         try:
-            self._admit(scope)
-            await self._app(scope, receive, response.send)
+            self._check(scope)
+            async with self._place(scope):
+                await self._app(scope, receive, response.send)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -52,13 +62,19 @@ class Entrance:
         if scope["type"] == "websocket" and response.open:
             await response.send({"type": "websocket.close", "code": 1000})
 
-    def _admit(self, scope: Scope) -> None:
+    def _place(self, scope: Scope) -> AbstractAsyncContextManager[None]:
+        """A place for a request that speaks, before its body is read or a stage is asked."""
+        path = local_path(scope)
+        speaks = scope["type"] == "http" and protocol_of(path, self._protocols).speaks(scope["method"], path)
+        return self._admission.place(self._keys.client(scope)) if speaks and self._admission else nullcontext()
+
+    def _check(self, scope: Scope) -> None:
         path = local_path(scope)
         if path not in self._open_paths and not path.startswith(self._open_folders):
             self._keys.check(scope)
         if scope["type"] == "websocket":
             self._origins.check_socket(scope)
-        length, limit = Headers(scope=scope).get("content-length", ""), self._limit()
+        length, limit = Headers(scope=scope).get("content-length", ""), self._limits().body_bytes
         if length.isdecimal() and int(length) > limit:
             raise body_too_large(limit)
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.ingress.connections import Connection, connect
 from deployments.monitoring.request_rows import brief
 from deployments.monitoring.stats import RequestStats, traced
+from deployments.synthesis.segments import Limits
 
 access_log = logging.getLogger("shoal.access")
 
@@ -20,11 +21,11 @@ class Gate:
     """The outermost middleware: a request id, a bound on what is read, an end to the work when the client leaves
     (before the first audio and after), and one line in the access log."""
 
-    def __init__(self, app: ASGIApp, limit: Callable[[], int], send_request_id: bool) -> None:
-        """`limit` gives the bytes that one connection may send, as they are set now. Ray Serve's proxy sends
+    def __init__(self, app: ASGIApp, limits: Callable[[], Limits], send_request_id: bool) -> None:
+        """`limits` are those of a request, as they are set now. Ray Serve's proxy sends
         X-Request-Id by itself: there `send_request_id` is False."""
         self._app = app
-        self._limit = limit
+        self._limits = limits
         self._send_request_id = send_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -32,7 +33,7 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        connection = connect(scope, receive, send, self._limit(), self._send_request_id)
+        connection = connect(scope, receive, send, self._limits(), self._send_request_id)
         with traced(connection.request_id) as trace:
             work = asyncio.ensure_future(self._app(scope, connection.receive, connection.send))
         watch = asyncio.create_task(connection.watch())

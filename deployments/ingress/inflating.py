@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.protocols.bodies import body_too_large
+from deployments.synthesis.segments import Limits
 from models.types import InvalidRequest
 
 PIECE = 2**18  # bytes inflated at a time: others' coroutines run in between
@@ -19,9 +20,9 @@ EITHER_HEADER = 47  # zlib's word for gzip or zlib, whichever it is
 class Inflating:
     """Middleware: the application reads a body of gzip, or of deflate in zlib's format, as it was before."""
 
-    def __init__(self, app: ASGIApp, limit: Callable[[], int]) -> None:
-        """`limit` gives the bytes that a body may have when it is inflated."""
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, limits: Callable[[], Limits]) -> None:
+        """`limits` hold for a body when it is inflated."""
+        self._app, self._limits = app, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. Raises HTTPException (415) for an encoding that is not known."""
@@ -31,7 +32,7 @@ class Inflating:
                 raise HTTPException(
                     415, f"Content-Encoding {encoding!r} is not known here; send gzip, deflate or none."
                 )
-            receive = _Inflated(receive, encoding.lower(), self._limit())
+            receive = _Inflated(receive, encoding.lower(), self._limits().body_bytes)
         await self._app(scope, receive, send)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from hashlib import sha256
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
@@ -34,6 +35,12 @@ class Keys:
         matches = [hmac.compare_digest(token, key) for key in self._keys]  # all of them: time tells nothing
         if not any(matches):
             raise Unauthorized(MISSING_ON_SOCKET if scope["type"] == "websocket" else MISSING)
+
+    def client(self, scope: Scope) -> str:
+        """The client that a connection counts for: its key (by a hash), or its address where no keys are asked for."""
+        if self._keys:
+            return sha256(given_key(scope).encode()).hexdigest()
+        return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def given_key(scope: Scope) -> str:

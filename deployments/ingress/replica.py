@@ -16,7 +16,9 @@ from cluster.machine.monitor import Monitor
 from cluster.machine.profile import HardwareProfile
 from cluster.planning.pools import Pools, device_of
 from cluster.planning.stages import LM
+from deployments.ingress.admission import AdmissionLimits
 from deployments.ingress.asgi import create_app
+from deployments.ingress.places import Places
 from deployments.ingress.pool_router import LOOK_EVERY, PoolRouter
 from deployments.monitoring.logs import log_through_serve
 from deployments.monitoring.request_log import RequestLog, newest
@@ -76,6 +78,7 @@ class Ingress:
         stages, voices = next(iter(self._stages.values())), VoiceLibrary(settings.voices_url)
         self._pipeline = Pipeline(stages, voices, limits, self._router.route, self._log.record)
         self._log.follow(lambda: (self._pipeline.running, self._pipeline.encoded.hits, self._pipeline.encoded.misses))
+        self._places = Places(pools, settings.ingress_replicas, self._status.pools)
         self._configured = False
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -93,9 +96,13 @@ class Ingress:
         self._pipeline.limits = replace(
             self._pipeline.limits,
             body_bytes=limits.body_bytes,
+            body_seconds=limits.body_seconds,
             text_chars=limits.text_chars,
             lead_seconds=limits.lead_seconds,
             references=limits.references,
+        )
+        self._places.admission.limits = AdmissionLimits(
+            limits.wait_seconds, limits.key_streams, limits.key_requests_per_minute
         )
 
     async def drain(self) -> int:
@@ -136,7 +143,9 @@ class Ingress:
             requests=self._requests,
         )
         keys = [key.get_secret_value() for key in settings.api_keys]
-        return create_app(self._pipeline, info, keys, settings.origins, send_request_id=False)  # Serve sends one itself
+        admission = self._places.admission
+        # Serve sends a request id itself.
+        return create_app(self._pipeline, info, keys, settings.origins, send_request_id=False, admission=admission)
 
     def _make_router(self) -> PoolRouter:
         pools = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,8 @@ class Protocol:
     `prefixes` are the paths that belong to it: errors there have its form, on paths without a route too. The longest
     prefix wins, and "" takes what is left. `open_paths`, and all below `open_folders`, ask for no API key: what they
     tell holds counts and machines, no texts and no voices. `error_body` is the JSON of an HTTP error, `error_event` the
-    last message on a WebSocket that failed (None: it is closed without one).
+    last message on a WebSocket that failed (None: it is closed without one). `speaking` matches the paths whose POST
+    asks for speech: such a request takes a place of admission.
     """
 
     name: str
@@ -33,6 +35,11 @@ class Protocol:
     error_event: ErrorEvent | None = None
     open_paths: frozenset[str] = frozenset()
     open_folders: tuple[str, ...] = ()
+    speaking: re.Pattern[str] | None = None
+
+    def speaks(self, method: str, path: str) -> bool:
+        """Whether such a request asks for speech."""
+        return method == "POST" and self.speaking is not None and self.speaking.fullmatch(path) is not None
 
 
 def protocol_of(path: str, protocols: Sequence[Protocol]) -> Protocol:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from deployments import errors
 from deployments.errors import close_code
 from deployments.protocols.base import Protocol
-from models.types import Busy, NotReady, OutOfMemory, Unauthorized
+from models.types import Busy, NotReady, OutOfMemory, TooSlow, Unauthorized
 
 RETRY_SECONDS = 5  # about as long as a stage takes to restart
 
@@ -30,6 +30,8 @@ def answer(error: Exception, protocol: Protocol, request_id: str) -> JSONRespons
         headers["Retry-After"] = str(RETRY_SECONDS)
     if isinstance(error, OutOfMemory):
         headers["x-should-retry"] = "false"  # the OpenAI SDK repeats what failed with 500 and more
+    if isinstance(error, TooSlow):
+        headers["Connection"] = "close"  # the rest of the body is not waited for
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(protocol.error_body(status, message(error, request_id), error), status, headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -169,6 +170,7 @@ PROTOCOL = Protocol(
     prefixes=("/v1/tts", "/v1/references", "/v1/health"),
     open_paths=frozenset(("/v1/health",)),
     error_body=plain_body,
+    speaking=re.compile("/v1/tts"),
     routes=[
         Route("/v1/tts", tts, methods=["POST"]),
         Route("/v1/references/add", add_reference, methods=["POST"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -103,6 +104,7 @@ PROTOCOL = Protocol(
     prefixes=("/v2",),
     open_paths=frozenset(("/v2/health/live", "/v2/health/ready")),
     error_body=_error_body,
+    speaking=re.compile("/v2/models/[^/]+(/versions/[^/]+)?/infer"),
     routes=[
         Route("/v2", server),
         Route("/v2/health/live", live),

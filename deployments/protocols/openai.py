@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -141,6 +142,7 @@ PROTOCOL = Protocol(
     name="openai",
     prefixes=("/v1/audio", "/v1/models"),
     error_body=_error_body,
+    speaking=re.compile("/v1/audio/speech"),
     routes=[
         Route("/v1/audio/speech", speech, methods=["POST"]),
         Route("/v1/audio/voices", voices),

@@ -19,6 +19,7 @@ class Limits:
     sent; of a stream at most `lead_seconds` more is sent than could have been played."""
 
     body_bytes: int = DEFAULT_LIMITS.body_bytes
+    body_seconds: float = DEFAULT_LIMITS.body_seconds
     text_chars: int = DEFAULT_LIMITS.text_chars
     lead_seconds: float = DEFAULT_LIMITS.lead_seconds
     tier: str = "unknown"

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from deployments.ingress.inflating import PIECE, Inflating
+from deployments.synthesis.segments import Limits
 from models.types import InvalidRequest, TooLarge
 from tests.deployments.fakes import FakeStages, recording
 
@@ -41,7 +42,7 @@ def read(body: bytes, cut: int, encoding: str = "gzip") -> tuple[bytes, int]:
     async def send(message: Message) -> None: ...
 
     scope = {"type": "http", "headers": [(b"content-encoding", encoding.encode())]}
-    asyncio.run(Inflating(app, lambda: LIMIT)(scope, receive, send))
+    asyncio.run(Inflating(app, lambda: Limits(body_bytes=LIMIT))(scope, receive, send))
     assert messages == []
     return b"".join(got), max(map(len, got))
 

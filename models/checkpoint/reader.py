@@ -59,7 +59,7 @@ class Checkpoint:
 
     def prompt_encoder(self) -> PromptEncoder:
         """An encoder of prompts for its network."""
-        return PromptEncoder(self.family.prompt_format(self.path, self.language_model_config))
+        return PromptEncoder(self.family.prompt_format(self.path, self.language_model_config), self.family.text_rules)
 
     @cached_property
     def codec_config(self) -> CodecConfig:

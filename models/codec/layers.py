@@ -19,7 +19,7 @@ from models.codec.native.kernels import Chain, NativeLinear, Workspace
 from models.codec.ops import Activation, Conv, Linear, regroup
 from models.codec.state import Contexts, Step
 from models.codec.transformer import WindowTransformer
-from models.runtime.precision import DTYPES
+from models.runtime.precision import DTYPES, KERNELS_ONLY
 
 # At S1-mini's widths this makes tensors of about 3 MB in bf16, 6 MB in a chain; with 32 frames at once a decoder held
 # 0.1 to 0.2 GB more and was no faster.
@@ -75,7 +75,7 @@ class Builder:
     def _workspace(self) -> Workspace | None:
         if self.device.type == "cpu" and self._precision in kernels.precisions():
             return Workspace(torch.get_num_threads())
-        if self._precision in ("bf16x3", "int16"):
+        if self._precision in KERNELS_ONLY:
             logger.warning("the codec runs in fp32 on torch, slower: there are no kernels for %s here", self._precision)
         return None
 

@@ -2,7 +2,6 @@
 
 import torch
 
-# bf16x3 and int16 are the precisions of products in the codec's native kernels (models/codec/native/kernels.py).
 DTYPES = {
     "fp32": torch.float32,
     "bf16x3": torch.float32,
@@ -10,3 +9,6 @@ DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+# The fast and the exact precision of products in the codec's native kernels, on matrix tiles and with AVX2 alone.
+BY_AMX, BY_AVX2 = ("bf16", "bf16x3"), ("int16", "fp32")
+KERNELS_ONLY = ("bf16x3", "int16")  # torch has no products in these

@@ -10,7 +10,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from models.text.markers import S1
 from models.text.rules import TextRules
 from models.text.safety import defuse
 from models.text_to_semantic.network.interface import EncodedPrompt, TokenIds
@@ -38,7 +37,8 @@ class PromptFormat(Protocol):
 class PromptEncoder:
     """Turns a Prompt into what the network is prefilled with. `encode` may be called from any thread."""
 
-    def __init__(self, prompts: PromptFormat, rules: TextRules = S1) -> None:
+    def __init__(self, prompts: PromptFormat, rules: TextRules) -> None:
+        """`rules`: those of the model family, which say what control tokens a text may hold."""
         self._prompts, self.ids, self._tags = prompts, prompts.ids, rules.tags
         self._prefixes: PrefixCache[Tensor] = PrefixCache(_KEPT)
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ import ctypes
 import functools
 import logging
 import weakref
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from ctypes import POINTER, c_int64, c_void_p
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from models.codec.native.packing import Layer, Packer
 from models.codec.ops import Activation
 from models.codec.state import Contexts, Step
 from models.native.build import CannotBuild, Signatures, declare, load
-from models.runtime.precision import DTYPES
+from models.runtime.precision import BY_AMX, BY_AVX2, DTYPES
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +28,21 @@ _AMX = 1  # what shoal_convolutions returns on a CPU with matrix tiles; with AVX
 _STORE, _ADD, _MULTIPLY, _SILU = range(4)  # Ending of convolutions.cpp
 
 
+def suitable(flags: Container[str]) -> tuple[str, ...]:
+    """The precisions that there are kernels for on a CPU with these flags of /proc/cpuinfo, the fast and the exact one.
+
+    With AVX-512 and no AMX, torch's own are as fast.
+    """
+    if "amx_bf16" in flags:
+        return BY_AMX
+    return BY_AVX2 if "avx2" in flags and "avx512f" not in flags else ()
+
+
 @functools.cache
 def library() -> ctypes.CDLL | None:
     """The kernels, where there are some for this machine, and they can be compiled and used."""
     with contextlib.suppress(OSError):  # looked up first: else all kernels would be compiled to find that none fits
-        flags = Path("/proc/cpuinfo").read_text()
-        if "amx_bf16" not in flags and ("avx2" not in flags or "avx512f" in flags):
+        if not suitable(Path("/proc/cpuinfo").read_text().split()):
             return None
     try:
         library = load()
@@ -66,7 +75,7 @@ def precisions() -> tuple[str, ...]:
     """The precisions that the kernels of this machine compute in, the fast and the exact one; none without kernels."""
     if library() is None:
         return ()
-    return ("bf16", "bf16x3") if _amx() else ("int16", "fp32")
+    return BY_AMX if _amx() else BY_AVX2
 
 
 def _amx() -> bool:

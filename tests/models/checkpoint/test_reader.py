@@ -18,6 +18,7 @@ from models.checkpoint.configs import CodecConfig
 from models.checkpoint.reader import Checkpoint
 from models.checkpoint.tensors import codec_shapes, language_model_shapes
 from models.types import CheckpointError
+from tests.paths import ROOT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -194,6 +195,11 @@ def test_a_broken_file_is_a_clear_error(copy: Path) -> None:
     (copy / "model.pth").write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match=r"model\.pth is not a readable torch file"):
         Checkpoint(copy).language_model_tensors()
+
+
+def test_voices_stored_for_the_starter_are_still_its_own() -> None:
+    """The key names the codec of stored codes: were it another, every voice would be encoded anew."""
+    assert Checkpoint(ROOT / "checkpoints" / "starter").codec_key == "77646344b94a7699"
 
 
 def test_the_codec_key_follows_the_weights(copy: Path) -> None:

@@ -69,6 +69,15 @@ def test_every_route_in_the_table_answers(graph: str, path: str) -> None:
     eventually(lambda: httpx.get(graph + path, timeout=30).status_code, lambda status: status == 200)
 
 
-def test_what_it_names_is_there() -> None:
-    for path in [*re.findall(r"\]\(([^)#:]+)\)", README), "serve_config.yaml", "tests/voices/allison-en.wav"]:
-        assert (ROOT / path).exists(), path
+DOCUMENTS = [path for path in ROOT.rglob("*.md") if ".venv" not in path.parts]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_names_is_there(document: Path) -> None:
+    for path in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+        assert (document.parent / path).exists(), path
+
+
+def test_it_is_read_in_one_sitting() -> None:
+    assert len(README.split()) < 1300
+    assert (ROOT / "tests/voices/allison-en.wav").exists() and (ROOT / "serve_config.yaml").exists()

@@ -24,7 +24,8 @@ from models.types import NotReady
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 EMOTION_NOTE = (
-    "Write a marker in parentheses where it begins, such as (excited). Most of the emotion comes from the reference "
+    "Write a marker in parentheses where it begins, such as (excited); it stays in force until the next one, also in "
+    "the later segments of a long text. Most of the emotion comes from the reference "
     "recording, whose mood the voice keeps: a marker cannot turn a calm recording into a shouting one."
 )
 LANGUAGE_NOTE = (

@@ -61,7 +61,8 @@ class Front:
     def read(self, unit: Unit) -> list[Sentence]:
         """The unit's sentences; one without text where only its pause is left."""
         shelf = Shelf()
-        text = self._rules.protected.sub(lambda match: shelf.keep(defuse(match.group(), self._rules.tags)), unit.text)
+        text = self._rules.in_own_form(unit.text) if self._normalize else unit.text
+        text = self._rules.protected.sub(lambda match: shelf.keep(defuse(match.group(), self._rules.tags)), text)
         pause = unit.pause
         if self._normalize:
             text, heading = self._plain(text, unit, shelf)

@@ -35,7 +35,7 @@ class Reader:
 
     def __init__(self, options: ReaderOptions, rules: TextRules) -> None:
         first_limit = min(options.first_limit or options.limit, options.limit)
-        self._units = Units()
+        self._units = Units(markdown=options.normalize)
         self._front = Front(rules, options.normalize, options.language, options.default_language)
         self._packing = Packing(options.limit, first_limit, rules, options.pace)
         self._half_a_line_end = False

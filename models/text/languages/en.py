@@ -125,6 +125,7 @@ ENGLISH = Language(
         "Inc.": "Incorporated", "Ltd.": "Limited", "Corp.": "Corporation", "Fig.": "Figure", "Vol.": "Volume",
         "e.g.": "for example", "i.e.": "that is", "vs.": "versus", "vs": "versus", "approx.": "approximately",
         "etc.": "et cetera.", "est.": "estimated", "dept.": "department", "w/o": "without", "w/": "with",
+        "Ctrl": "control", "CTRL": "control", "@": "at",
         "a.k.a.": "also known as", "aka": "also known as", "Ph.D.": "P H D", "PhD": "P H D", "U.S.": "U S",
         "U.S.A.": "U S A", "U.K.": "U K", "D.C.": "D C", "P.S.": "P S", "Mt.": "Mount", "Ft.": "Fort", "&": "and",
         "Mon.": "Monday", "Tue.": "Tuesday", "Tues.": "Tuesday", "Wed.": "Wednesday", "Thu.": "Thursday",
@@ -133,10 +134,10 @@ ENGLISH = Language(
     range_to="to",
     degrees="degrees",
     codes=(
-        "code|pin|passcode|password|otp|room|flight|extension|ext\\.?|suite|apartment|apt\\.?|zip|zip code|account|"
-        "account number|order number|order|ticket|invoice|case number|reference|ref\\.?|serial|serial number|model|"
-        "confirmation|tracking number|id|channel|bus|train|route|highway|interstate|area code|postcode|phone|tel\\.?|"
-        "dial"
+        "code|pin|passcode|password|otp|room|flight|error|http|extension|ext\\.?|suite|apartment|apt\\.?|zip|zip code|"
+        "account|account number|order number|order|ticket|invoice|case number|reference|ref\\.?|serial|serial number|"
+        "model|confirmation|tracking number|id|channel|bus|train|route|highway|interstate|area code|postcode|phone|"
+        "tel\\.?|dial"
     ),
     years=(
         "in|since|until|till|by|before|after|from|during|circa|around|year|years|early|late|mid|spring|summer|autumn|"

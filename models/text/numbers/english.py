@@ -10,7 +10,7 @@ from models.text.marks import GLUE
 from models.text.numbers import words
 
 _SIX_FEET = re.compile(r"(?<![\w.,])(\d{1,2})\s?['′’]\s?(?:(\d{1,2})\s?(?:[\"″”]|''|’’)|(\d{1,2})(?![\w'’\"]))")
-_HALF_RANGE = re.compile(r"(\d\s?[AaPp]\.?[Mm]\.?)\s?[-–—]\s?(?=\d)")
+_HALF_RANGE = re.compile(r"(\d\s?[AaPp]\.?\s?[Mm]\.?)\s?[-–—]\s?(?=\d)")
 _INCHES = re.compile(r"(?<![\w.,/])(\d{1,3}(?:\.\d{1,2})?)[\"″”](?=[\s.,;x×-]|$)")
 _ORDINAL = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+|\d{1,6})(?:st|nd|rd|th)\b")
 _DECADE = re.compile(r"(?<![\w.,])(?:(1[1-9]\d0|20\d0)|['’]?(\d0))['’]?s\b")
@@ -27,7 +27,20 @@ _EVENTS = {"9/11": "nine eleven", "24/7": "twenty-four seven", "50/50": "fifty f
            "20/20": "twenty twenty"}  # fmt: skip
 _HYPHENED = re.compile(r"(?<![\w.,-])([A-Z]{1,6})-(\d{1,4})(?![\w]|[-.,:/]\d)")
 _MIXED = re.compile(r"(?<![\w.,:/$€£-])(?=[A-Z\d]{0,7}[A-Z])(?=[A-Z\d]{0,7}\d)[A-Z\d]{2,8}(?![\w/]|[-.,:]\d)")
-_POWER = re.compile(r"(?<![\^\w.])(\d{1,9}|[A-Za-z])\^(\d{1,4})(?![\^\w])")
+_POWER = re.compile(r"(?<![\^\w.])(\d{1,9}|[A-Za-z])\^([-−]?\d{1,4})(?![\^\w])")
+_BARE_POINT = re.compile(r"(?<![\w.])\.(?=\d{1,6}(?![\w.]))")
+_OUT_OF = re.compile(r"(?<![\w.,/:-])(\d{1,3}(?:\.\d)?)/(10|100|5(?=\s(?:stars?|points?)))(?![\w/]|[.,]\d|\sof\b)")
+_FEET_WRITTEN = re.compile(r"(?<![\w.,])(\d{1,2})\s?(?:ft|feet|foot)\.?,?\s(\d{1,2})\s?in(?:ch(?:es)?)?\b\.?")
+_LEADING = re.compile(r"(?<![\w)\]}<>=~])([~<>≥≤±≈])(?=[$€£]?\d)")
+_LEADERS = {"~": "about", "≈": "about", "<": "less than", ">": "more than", "≥": "at least", "≤": "at most",
+            "±": "plus or minus"}  # fmt: skip
+_DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday",
+         "Sun": "Sunday"}  # fmt: skip
+_DAY_RANGE = re.compile(rf"\b({'|'.join(_DAYS)})\s?[-–]\s?({'|'.join(_DAYS)})\b")
+_VERSE = re.compile(
+    r"\b(Genesis|Exodus|Leviticus|Psalms?|Proverbs|Isaiah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Hebrews|"
+    r"Revelation)\s(\d{1,3}):(\d{1,3})\b"
+)
 _BY = re.compile(r"(?<![\w.,])(\d{1,5}(?:\.\d)?)(\s?)x\s?(\d{1,5}(?:\.\d)?)(?![\w])")
 _TIMES = re.compile(r"(?<![\w.,])(\d{1,4}(?:\.\d{1,2})?)x(?!\w)")
 _SEASON = re.compile(r"(?<![\w.,:/-])((?:19|20)\d\d)[-–/](\d\d)(?![\w]|[-.,:/]\d)")
@@ -61,6 +74,11 @@ _NOT_PLURAL = frozenset(names("was is has this his its us as yes olympics electi
 
 def before(text: str) -> str:
     """Rules that come before those of every language."""
+    text = _DAY_RANGE.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
+    text = _VERSE.sub(r"\1 \2 \3", text)
+    text = _FEET_WRITTEN.sub(r"\1'\2''", text)
+    text = _LEADING.sub(lambda match: f"{_LEADERS[match[1]]} ", text)
+    text = _OUT_OF.sub(_out_of, _BARE_POINT.sub("point ", text))
     text = _DECADE.sub(_decade, _HALF_RANGE.sub(r"\1 to ", _SIX_FEET.sub(_feet, text)))
     text = _INCHES.sub(lambda match: _one(match[1], "inch", "inches"), text)
     text = _VERSION.sub(_version, text)
@@ -97,6 +115,11 @@ def _feet(match: re.Match[str]) -> str:
     if int(inches) > 11:
         return match.group()
     return f"{_one(match[1], 'foot', 'feet')} {_one(inches, 'inch', 'inches')}"
+
+
+def _out_of(match: re.Match[str]) -> str:
+    """8/10 is "eight out of ten", but 1/10 of something is a tenth."""
+    return match.group() if match.group() in _EVENTS else f"{match[1]} out of {match[2]}"
 
 
 def _parts(dotted: str) -> str:

@@ -107,7 +107,7 @@ class Patterns:
         scale = scale.replace(r"(?!\w)", f"(?![{self._letters}])")
         scale = scale or "(?P<scale>(?!))?"
         plurals = {form for forms in self._language.currencies.values() for form in forms.split("|")[1:]}
-        named = rf"(?:{SPACE}(?:de )?(?:{_any(list(plurals))})(?!\w))?" if plurals else ""
+        named = rf"(?:{SPACE}(?:de )?(?:{_any([*plurals, *_CODES])})(?!\w))?"
         sign = rf"(?:{self._minus}|(?<![{self._letters}]))"
         self.money_before = re.compile(
             rf"{sign}(?P<symbol>{symbols}){SPACE}?(?P<number>{self._digits})(?![.,]\d){scale}(?![\d_]){named}"
@@ -128,6 +128,7 @@ class Patterns:
             rf"|{b}(?:\d{{1,2}}-)?\d{{3}}[-.]\d{{3}}[-.]\d{{4}}(?!\d)|{b}\d{{3}}-\d{{4}}(?![\d-])"
             rf"|{b}\d{{3}} \d{{3}} \d{{3}}(?! ?\d)|{b}\d{{3,4}}-\d{{4}}-\d{{4}}(?!\d)"
             rf"|{b}\d{{3}}-\d\d-\d{{4}}(?!\d)|{b}\d{{4}} \d{{4}} \d{{4}}(?: \d{{4}})?(?! ?\d)"
+            rf"|{b}\d{{1,5}}(?:-\d{{1,7}}){{3,5}}(?![\w-])"
             + (rf"|{b}1[3-9]\d[ -]?\d{{4}}[ -]?\d{{4}}(?!\d)" if language.code == "zh" else "")
         )
         announced = rf"(?<![{self._letters}])(?i:{language.codes})" if language.codes else "(?!)"

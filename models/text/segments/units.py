@@ -38,7 +38,9 @@ class Unit:
 class Units:
     """Takes text and gives units, each as soon as nothing that follows can change it."""
 
-    def __init__(self) -> None:
+    def __init__(self, markdown: bool = True) -> None:
+        """Without `markdown`, a fenced block is text like any other."""
+        self._markdown = markdown
         self._text = ""
         self._start = 0
         self._fence = ""  # that of the code block which is open
@@ -104,7 +106,7 @@ class Units:
     def _line(self, start: int, end: int, after: int, pause: float) -> Unit:
         """A line's end from `start` on, or one line of a fenced block without its fences."""
         text = self._text[start:end]
-        fence = _FENCE.match(text) if self._line_start else None
+        fence = _FENCE.match(text) if self._line_start and self._markdown else None
         if fence and (not self._fence or (text.strip()[:1] == self._fence[0] and len(fence[1]) >= len(self._fence))):
             self._fence = "" if self._fence else fence[1]
             return self._cut(after, Unit("", PARAGRAPH), True)

@@ -44,7 +44,8 @@ _SHOUTED = frozenset(
 _WORD = re.compile(r"(?<!&)[^\W\d_]+(?:['’][^\W\d_]+)?")
 _CAPITALS = re.compile(r"(?<![\w@#.])([A-Z]{2,6})(s|['’]s)?(?![\w@]|\.\w)")
 _DOTTED = re.compile(r"(?<![\w.])(?:[A-Z]\.){2,6}(?!\w)")
-_HYPHENATED = re.compile(r"(?<=[A-Z])-(?=[A-Z]{2})")
+_SLASHED = re.compile(r"(?<![\w/])([A-Z]{1,4})/([A-Z]{1,4})(?![\w/])")
+_FULL_NAME = re.compile(r"\b([A-Z][a-z]+ [A-Z]\. [A-Z][a-z]+) (II|III|IV)\b(?!['’.]\w)")
 _VOWELS = frozenset("AEIOUYÄÖÜÁÉÍÓÚÀÈÌÒÙÂÊÎÔÛÃÕŒÆ")
 _ROMAN = {"II": "two", "III": "three", "IV": "four", "VI": "six", "VII": "seven", "VIII": "eight", "IX": "nine",
           "XI": "eleven", "XII": "twelve", "XIII": "thirteen", "XIV": "fourteen", "XV": "fifteen",
@@ -87,6 +88,8 @@ def calmed(text: str, code: str) -> str:
     if not first:
         return calm_text
     at = first.start()
+    if any(map(str.isalnum, calm_text[:at])):
+        return calm_text
     capital = {"i": "İ"}.get(calm_text[at], calm_text[at].upper()) if code == "tr" else calm_text[at].upper()
     return calm_text[:at] + capital + calm_text[at + 1 :]
 
@@ -97,7 +100,9 @@ def spelled(text: str, code: str) -> str:
     if code != "en":
         return _CAPITALS.sub(lambda match: match.group() if set(match[1]) & _VOWELS else _letters(match[1], ""), text)
     text = _AFTER_COUNTED.sub(lambda match: f"{match[1]} {_ROMAN[match[2]]}", text)
-    text = _AFTER_NAME.sub(lambda match: f"{match[1]} the {_ROMAN_ORDINALS[match[2]]}", text)
+    for named in (_AFTER_NAME, _FULL_NAME):
+        text = named.sub(lambda match: f"{match[1]} the {_ROMAN_ORDINALS[match[2]]}", text)
+    text = _SLASHED.sub(rf"\1{GLUE}\2", text)
     return _CAPITALS.sub(_english, text)
 
 

@@ -17,6 +17,8 @@ from models.text.writing.tags import Element, element
 _PARSER = MarkdownIt("commonmark").enable("strikethrough").disable(["entity", "newline"])
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z]\w{1,30});")
 
+_MARKED = re.compile(r"[*_`~\[\]<&\\\n]")
+
 _QUOTE = re.compile(r"\s*(?:>\s?)+")
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s+(.*?)(?:\s+#+)?\s*$", re.DOTALL)
 _BULLET = re.compile(r"\s*(?:[*+•‣◦▪●○·]|[-–—](?!\d))\s+(?:\[[ xX]\]\s+)?")
@@ -56,6 +58,8 @@ def block(text: str) -> tuple[str, bool]:
 
 def spans(text: str, shelf: Shelf) -> str:
     """The text without emphasis, code marks, links' targets and tags; a `<break>` becomes a pause."""
+    if not _MARKED.search(text):
+        return text
     text = _FOOTNOTE.sub("", _LINK_BY_NAME.sub(r"\1", text))
     frames = [_Frame("")]
     for token in _PARSER.parseInline(text)[0].children or []:

@@ -240,5 +240,9 @@ class TestMarkerInForce:
         pieces = texts("(sad)(whispering) " + "This is a sad day for all of us. " * 8, limit=100)
         assert all(piece.startswith(("(sad)(whispering)", "(sad) (whispering)")) for piece in pieces)
 
+    def test_brackets_are_understood(self):
+        assert texts("[whisper] Come here, please.") == ["(whispering) Come here, please."]
+        assert texts("[sic] Come here, please.") == ["[sic] Come here, please."]
+
     def test_a_sound_is_heard_once(self):
         assert " ".join(texts("(laughing) " + "That is funny, I must say. " * 12, limit=100)).count("(laughing)") == 1

@@ -61,11 +61,6 @@ def _put(items: list[T], item: T, start: int) -> str:
     return chr(start + len(items) - 1)
 
 
-def glued(text: str) -> str:
-    """The text with every space made one at which it is not cut."""
-    return text.replace(" ", GLUE)
-
-
 def plain(text: str) -> str:
     """The text without glue, as the model gets it."""
     return " ".join(text.replace(JOIN, "").split())

@@ -99,7 +99,6 @@ GERMAN = Language(
         "n. Chr.": "nach Christus", "&": "und",
     },
     range_to="bis",
-    degrees="Grad",
     codes="code|pin|passwort|zimmer|raum|flug|durchwahl|postleitzahl|plz|kontonummer|telefon|nebenstelle|kennung|rufen",
     years="im Jahre?|seit|bis|vor|nach|ab|von|anno|Jahre?|Sommer|Winter|Herbst|Frühjahr|Frühling|Anfang|Ende|Mitte",
     number_sign="Nummer",

@@ -132,16 +132,11 @@ ENGLISH = Language(
         "Thurs.": "Thursday", "Fri.": "Friday",
     },
     range_to="to",
-    degrees="degrees",
     codes=(
         "code|pin|passcode|password|otp|room|flight|error|http|extension|ext\\.?|suite|apartment|apt\\.?|zip|zip code|"
         "account|account number|order number|order|ticket|invoice|case number|reference|ref\\.?|serial|serial number|"
         "model|confirmation|tracking number|id|channel|bus|train|route|highway|interstate|area code|postcode|phone|"
         "tel\\.?|dial"
-    ),
-    years=(
-        "in|since|until|till|by|before|after|from|during|circa|around|year|years|early|late|mid|spring|summer|autumn|"
-        "fall|winter|copyright|class of|back in|of|and|to|through|©"
     ),
     number_sign="number",
     math={"+": "plus", "=": "equals", "×": "times", "*": "times", "÷": "divided by", "<": "is less than",

@@ -51,7 +51,6 @@ JAPANESE = Language(
     ),
     abbreviations={"&": "と"},
     range_to="から",
-    degrees="度",
     codes="コードは|コード|暗証番号は|番号は|電話番号は|電話|便",
     number_sign="番号",
     signs={".": "ドット", "/": "スラッシュ", "@": "アットマーク", "-": "ハイフン", "_": "アンダーバー",

@@ -69,7 +69,6 @@ POLISH = Language(
         "itp.": "i tym podobne.", "&": "i",
     },
     range_to="do",
-    degrees="stopni",
     codes="kod|pin|pokój|lot|hasło|numer|wewnętrzny|telefon",
     number_sign="numer",
     signs={".": "kropka", "/": "ukośnik", "@": "małpa", "-": "myślnik", "_": "podkreślnik", "?": "znak zapytania",

@@ -62,7 +62,6 @@ TURKISH = Language(
     ),
     abbreviations={"Dr.": "Doktor", "Prof.": "Profesör", "vb.": "ve benzeri.", "vs.": "vesaire.", "No.": "numara",
                    "örn.": "örneğin", "&": "ve"},
-    degrees="derece",
     codes="kod|kodu|kodunuz|şifre|şifreniz|oda|uçuş|dahili|pin|telefon",
     number_sign="numara",
     signs={".": "nokta", "/": "eğik çizgi", "@": "et", "-": "tire", "_": "alt çizgi", "?": "soru işareti",

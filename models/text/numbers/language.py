@@ -75,7 +75,6 @@ class Language:
     units: Mapping[str, str] = field(default_factory=dict)
     abbreviations: Mapping[str, str] = field(default_factory=dict)
     range_to: str = ""
-    degrees: str = ""
     codes: str = ""
     years: str = ""
     number_sign: str = ""
@@ -83,8 +82,3 @@ class Language:
     fractions: Mapping[str, str] = field(default_factory=dict)
     signs: Mapping[str, str] = field(default_factory=dict)
     math: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def unspaced(self) -> bool:
-        """Whether it is written without spaces between words."""
-        return not self.space

@@ -38,11 +38,6 @@ def _group(value: int) -> str:
     return text
 
 
-def chinese_digits(digits: str) -> str:
-    """Digit by digit, as in years: 2024 is 二零二四."""
-    return "".join(_HAN[int(digit)] for digit in digits)
-
-
 # 0 to 99: every one is irregular.
 _HINDI = names("""
     शून्य एक दो तीन चार पाँच छह सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस

@@ -77,9 +77,7 @@ def calmed(text: str, code: str) -> str:
         stem = word.removesuffix("S") if code == "en" and word not in ACRONYMS | _SPELLED else word
         if code == "en" and (word == "I" or word.startswith(("I'", "I’"))):
             return "I" + word[1:].lower()
-        if stem in ACRONYMS or (
-            stem in _SPELLED and stem.lower() not in _SHOUTED and stem not in ("US", "IT", "OK", "LA")
-        ):
+        if stem in ACRONYMS or (stem in _SPELLED and stem.lower() not in _SHOUTED and stem not in _ALSO_WORDS):
             return stem + word[len(stem) :].lower()
         return _small(word, code)
 

@@ -26,6 +26,11 @@ _ORDINAL_SIGNS = {
 }
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
 _NUMERIC = re.compile(r"[\d¼½¾⅐-⅞²³]")
+_TURKISH_ORDINAL = re.compile(r"(?<![\w.,])(\d{1,3})\.(?= [^\W\d_])")
+_GERMAN_ORDINAL = re.compile(
+    r"\b([Dd]er|[Dd]ie|[Dd]as|[Dd]en|[Dd]em|[Dd]es|[Ii]m|[Aa]m|[Zz]um|[Zz]ur|[Vv]om|[Bb]eim|[Ii]ns) (\d{1,2})\."
+    r"(?= [A-ZÄÖÜ])"
+)
 _KOREAN_COUNTED = re.compile(r"(?<![\d.,])(\d{1,2}) ?(개|명|시간|시|살|번|마리|사람|잔|병|권|대)(?!월)")
 _KOREAN_MONTHS = re.compile(r"(?<!\d)(6|10)(?=월)")
 _CHINESE_TWO = re.compile(r"(?<![\d.,:/-])2(?=[个位次点只条张本块天年种件倍岁杯瓶名颗米公千厘](?!分之))(?!年[代级])")
@@ -64,6 +69,7 @@ def spoken(text: str, language: Language) -> str:
     put(patterns.percent_before, _percent)
     put(patterns.unit, _unit)
     text = english.after_dates(text) if language.code == "en" else _counters(text, language)
+    text = _dotted_ordinals(text, language)
     put(patterns.ordinal, lambda match, _: words.ordinal(int(match[1]), language.code))
     put(patterns.fraction, _fraction)
     put(patterns.year, lambda match, _: match["before"] + words.year(int(match["year"]), language.code))
@@ -163,6 +169,20 @@ def _fraction(match: re.Match[str], language: Language) -> str | None:
         return f"{whole}{language.half}" if language.code == "de" else f"{whole} {language.half}"
     joined = {"es": " y ", "it": " e ", "pt": " e ", "fr": " et "}.get(language.code, " ")
     return whole + joined + said
+
+
+def _dotted_ordinals(text: str, language: Language) -> str:
+    """Ordinals written with a full stop before a word: "im 2. Weltkrieg", "3. katta"."""
+    if language.code == "tr":
+        return _TURKISH_ORDINAL.sub(lambda match: words.ordinal(int(match[1]), "tr"), text)
+    if language.code == "de":
+        return _GERMAN_ORDINAL.sub(_german_ordinal, text)
+    return text
+
+
+def _german_ordinal(match: re.Match[str]) -> str:
+    ending = "" if match[1].lower() in ("der", "die", "das") else "n"
+    return f"{match[1]} {words.ordinal(int(match[2]), 'de')}{ending}"
 
 
 def _counters(text: str, language: Language) -> str:

@@ -62,6 +62,8 @@ SAID = {
         ("Wir laufen 10–12 km bei 25 °C.", "Wir laufen zehn bis zwölf Kilometer bei fünfundzwanzig Grad Celsius."),
         ("Ich habe 1 Hund und 5 % Rabatt.", "Ich habe ein Hund und fünf Prozent Rabatt."),
         ("Seit 1985 in Zimmer 204", "Seit neunzehnhundertfünfundachtzig in Zimmer zwei null vier"),
+        ("Auf den 1. Platz im 2. Weltkrieg, der 3. Mann",
+         "Auf den ersten Platz im zweiten Weltkrieg, der dritte Mann"),
         ("Nimm 2 1/2 Liter", "Nimm zweieinhalb Liter"),
         ("Es kostet 3,5 Mio. €", "Es kostet drei Komma fünf Millionen Euro"),
     ],
@@ -93,7 +95,7 @@ SAID = {
     ],
     "tr": [
         ("Bu çok 50% için 3 ve 3,5", "Bu çok yüzde elli için üç ve üç virgül beş"),
-        ("Bu %50 ve 3. katta", "Bu yüzde elli ve üç. katta"),
+        ("Bu %50 ve 3. katta", "Bu yüzde elli ve üçüncü katta"),
     ],
     "ar": [("هذا 50%", "هذا خمسون بالمئة"), ("هذا ١٬٠٠٠ دولار و ٥٠٪", "هذا ألف دولار و خمسون بالمئة")],
     "ja": [

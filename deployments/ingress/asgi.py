@@ -19,14 +19,17 @@ from deployments.ingress.inflating import Inflating
 from deployments.ingress.keys import Keys
 from deployments.ingress.origins import Origins
 from deployments.page import routes as page
-from deployments.protocols import fish, kserve, openai
+from deployments.protocols import fish, fish_live, kserve, openai, openai_live
 from deployments.protocols.base import Protocol
 from deployments.synthesis.pipeline import Pipeline
 from deployments.synthesis.segments import Limits
 from deployments.system import protocol as system
 from deployments.system.health import ServerInfo
 
-PROTOCOLS: tuple[Protocol, ...] = (fish.PROTOCOL, openai.PROTOCOL, kserve.PROTOCOL, page.PROTOCOL, system.PROTOCOL)
+PROTOCOLS: tuple[Protocol, ...] = (
+    *(fish.PROTOCOL, fish_live.PROTOCOL, openai.PROTOCOL, openai_live.PROTOCOL, kserve.PROTOCOL),
+    *(page.PROTOCOL, system.PROTOCOL),
+)
 
 
 def create_app(

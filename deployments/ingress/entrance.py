@@ -10,6 +10,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from deployments.errors import close_code
 from deployments.ingress.admission import Admission
@@ -55,7 +56,7 @@ class Entrance:
             self._check(scope)
             async with self._place(scope):
                 await self._app(scope, receive, response.send)
-        except ClientDisconnect:
+        except (ClientDisconnect, WebSocketDisconnect):
             return
         except Exception as error:
             await self._fail(error, scope, receive, response)

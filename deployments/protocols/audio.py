@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.containers import ContainerEncoder, encoder
+from deployments.synthesis.pipeline import Pipeline
 from deployments.synthesis.speech import Speech
 from models.types import SynthesisRequest
 
@@ -59,7 +60,15 @@ async def start(
     """The speech with its first block made, the encoder for it, and the response's headers; the format is checked
     before any work."""
     pipeline = pipeline_of(request)
-    container = encoder(
+    container = container_of(pipeline, synthesis)
+    speech = await pipeline.open(synthesis)
+    headers = {**speech.headers, "X-Sample-Rate": str(container.sample_rate)}
+    return speech, container, headers | ({"X-Voice-Note": note} if note else {})
+
+
+def container_of(pipeline: Pipeline, synthesis: SynthesisRequest) -> ContainerEncoder:
+    """The encoder that a request asks for. Raises InvalidRequest."""
+    return encoder(
         synthesis.format,
         pipeline.stages.sample_rate,
         streaming=synthesis.streaming,
@@ -67,22 +76,21 @@ async def start(
         out_sample_rate=synthesis.sample_rate,
         speed=synthesis.speed,
     )
-    speech = await pipeline.open(synthesis)
-    headers = {**speech.headers, "X-Sample-Rate": str(container.sample_rate)}
-    return speech, container, headers | ({"X-Voice-Note": note} if note else {})
 
 
 async def encoded(
     speech: Speech, container: ContainerEncoder, volume_db: float = 0.0, lead: float = math.inf
 ) -> AsyncGenerator[bytes, None]:
     """The container's bytes, none empty, at most `lead` seconds of sound before they are played. Ray Serve takes all
-    that it is given and keeps it for a client that does not read: nothing else holds such a stream back."""
-    gain, began = 10 ** (volume_db / 20), time.monotonic()
+    that it is given and keeps it for a client that does not read: nothing else holds such a stream back. A silence in
+    which the text has not come yet earns no lead."""
+    gain, played_until = 10 ** (volume_db / 20), 0.0
     async with aclosing(speech.blocks()) as blocks:
         async for block in blocks:
             if part := container.feed(block * gain if volume_db else block):
                 yield part
-            played = time.monotonic() - began
-            await asyncio.sleep(max(0.0, speech.samples / speech.sample_rate / container.speed - lead - played))
+            now = time.monotonic()
+            played_until = max(played_until, now) + len(block) / speech.sample_rate / container.speed
+            await asyncio.sleep(max(0.0, played_until - now - lead))
     if rest := container.finish():
         yield rest

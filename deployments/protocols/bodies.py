@@ -44,12 +44,12 @@ async def read(request: Request) -> Values:
         return await _from_multipart(await request.form(max_part_size=2**63))
     body = await request.body()
     if kind.endswith("msgpack"):
-        return _named("msgpack", ormsgpack.unpackb, body)
+        return named("msgpack", ormsgpack.unpackb, body)
     text = _decoded(body, charset)
     # curl sends JSON as a form too, unless told otherwise.
     if kind == FORM and not text.lstrip().startswith((b"{", b"[", b'"')):
         return _from_pairs(parse_qsl(text.decode(), keep_blank_values=True))
-    return _named("JSON", from_json, text)
+    return named("JSON", from_json, text)
 
 
 def content_type(header: str) -> tuple[str, str]:
@@ -72,13 +72,14 @@ def _decoded(body: bytes, charset: str) -> bytes:
         raise InvalidRequest(f"The body is not {charset}: {error}") from None
 
 
-def _named(name: str, parse: Callable[[bytes], Any], body: bytes) -> Values:
+def named(name: str, parse: Callable[[bytes], Any], body: bytes, what: str = "body") -> Values:
+    """The named values that `parse` makes of a `what` in the format `name`. Raises InvalidRequest."""
     try:
         values = parse(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"The body is not valid {name}: {error}") from None
+        raise InvalidRequest(f"The {what} is not valid {name}: {error}") from None
     if not isinstance(values, dict):
-        raise InvalidRequest(f"The body must be a {name} object with named fields.")
+        raise InvalidRequest(f"The {what} must be a {name} object with named fields.")
     return Values(values)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import AliasChoices, Field
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from deployments.protocols import fields
 from deployments.protocols.base import pipeline_of
@@ -49,14 +49,16 @@ class Cloning(fields.Generation):
         return (*listed, *map(Reference, audios, texts))
 
 
-async def registered_voice(request: Request, name: str | None, stock: Collection[str]) -> tuple[str | None, str | None]:
+async def registered_voice(
+    connection: HTTPConnection, name: str | None, stock: Collection[str]
+) -> tuple[str | None, str | None]:
     """The voice that `name` means, and a note. Clients send a name of `stock` when nothing was chosen: where no voice
     of that name is registered, in small letters or as sent, the model chooses one, and the note says so."""
     if name is None or name.lower() not in {*stock, UNCHOSEN}:
         return name, None
     for candidate in dict.fromkeys((name, name.lower())):
         try:
-            await asyncio.to_thread(pipeline_of(request).voices.get, candidate)
+            await asyncio.to_thread(pipeline_of(connection).voices.get, candidate)
         except VoiceNotFound:
             continue
         return candidate, None

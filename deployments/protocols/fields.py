@@ -45,7 +45,8 @@ LONGEST_NUMBER = 40  # characters
 # Fields of the protocols' own clouds and of other servers: known, and without effect here.
 WITHOUT_EFFECT = {
     *("condition_on_previous_chunks", "early_stop_threshold", "features", "instructions", "latency"),
-    *("min_chunk_length", "model", "normalize_loudness", "top_k", "use_memory_cache"),
+    *("min_chunk_length", "model", "normalize_loudness", "split_granularity", "stream_audio", "task_type", "top_k"),
+    "use_memory_cache",
 }
 NEAR = 0.75  # of difflib's ratio, from which a field that is not known is taken for a misspelt one
 MOST_NAMED = 20  # fields in X-Ignored

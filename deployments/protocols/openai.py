@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -62,18 +62,23 @@ class SpeechRequest(Cloning):
 
 
 async def speech(request: Request) -> Response:
-    """POST /v1/audio/speech. A client's default voice ("alloy") must not fail only because it is not registered, and
-    gives way to a recording that is sent along."""
+    """POST /v1/audio/speech."""
     asked = await fields.parse(request, SpeechRequest)
     if asked.model not in (None, _model(request)["id"]):
         fields.tell_ignored(request, ["model"])
-    voice, note = await registered_voice(request, asked.voice, STOCK_VOICES)
-    if asked.recordings() and asked.voice and asked.voice.lower() in {*STOCK_VOICES, UNCHOSEN}:
-        voice, note = None, None
+    voice, note = await chosen_voice(request, asked)
     synthesis = asked.synthesis(voice)
     if asked.stream_format == "sse":
         return await _events(request, synthesis, note)
     return await respond(request, synthesis, note=note)
+
+
+async def chosen_voice(connection: HTTPConnection, asked: SpeechRequest) -> tuple[str | None, str | None]:
+    """The registered voice that is meant, and a note. A client's default voice ("alloy") must not fail only because it
+    is not registered, and gives way to a recording that is sent along."""
+    if asked.recordings() and asked.voice and asked.voice.lower() in {*STOCK_VOICES, UNCHOSEN}:
+        return None, None
+    return await registered_voice(connection, asked.voice, STOCK_VOICES)
 
 
 async def _events(request: Request, synthesis: SynthesisRequest, note: str | None) -> Response:
@@ -129,7 +134,8 @@ async def voices(request: Request) -> Response:
     return JSONResponse({"voices": [{"id": voice.id, "name": voice.id} for voice in registered]})
 
 
-def _error_body(status: int, message: str, error: Exception) -> Mapping[str, Any]:
+def error_body(status: int, message: str, error: Exception) -> Mapping[str, Any]:
+    """OpenAI's form of an error."""
     kinds = {401: "authentication_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
     phrase = "client_closed_request" if status == CLIENT_CLOSED else HTTPStatus(status).phrase
@@ -141,7 +147,7 @@ def _error_body(status: int, message: str, error: Exception) -> Mapping[str, Any
 PROTOCOL = Protocol(
     name="openai",
     prefixes=("/v1/audio", "/v1/models"),
-    error_body=_error_body,
+    error_body=error_body,
     speaking=re.compile("/v1/audio/speech"),
     routes=[
         Route("/v1/audio/speech", speech, methods=["POST"]),

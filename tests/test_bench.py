@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from models.checkpoint.reader import Checkpoint
-from tests.bench import codec, gpu, gpu_graph, poisson, serving, t2s
+from tests.bench import codec, poisson, serving, t2s
 from tests.bench.__main__ import ROWS, run
+from tests.bench.gpu import engine as gpu
+from tests.bench.gpu import graph as gpu_graph
 from tests.bench.isolate import Bench
 from tests.bench.listening import VOICES, over_http
 from tests.bench.report import LINES, Figure, entry, markdown

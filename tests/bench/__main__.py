@@ -36,8 +36,8 @@ ROWS = {
     "graph-overhead": "serving:graph_overhead",
     "poisson": "poisson:poisson",
     "quality": "quality:quality",
-    "gpu": "gpu:gpu",
-    "gpu-graph": "gpu_graph:gpu_graph",
+    "gpu": "gpu.engine:gpu",
+    "gpu-graph": "gpu.graph:gpu_graph",
 }
 
 

@@ -10,7 +10,6 @@ import pytest
 from ray import serve
 
 from deployments.stages.autoscaling import replicas_for
-from tests.deployments.fakes import recording
 from tests.graph.server import eventually, run
 
 FAST = {"upscale_delay_s": 0.5, "downscale_delay_s": 2.0, "look_back_s": 11.0}
@@ -23,7 +22,6 @@ STAGES = {
         "min_replicas": 1,
         "max_replicas": 2,
     },
-    "reference_encoder": {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1},
 }
 
 
@@ -70,13 +68,3 @@ def test_text_to_semantic_scales_up_under_load_and_down_without(scaling: str) ->
             client.join(60)
     eventually(lambda: replicas("TextToSemantic"), lambda n: n == 1, within=90)
     assert httpx.post(f"{scaling}/v1/tts", json={"text": "Still here.", "max_new_tokens": 20}).status_code == 200
-
-
-def test_a_standby_stage_starts_with_its_first_request(scaling: str) -> None:
-    assert replicas("ReferenceEncoder") == 0
-    assert httpx.get(f"{scaling}/health").status_code == 200
-    form = {"text": "Hello.", "reference_text": "words", "max_new_tokens": "20", "seed": "1"}
-    response = httpx.post(f"{scaling}/v1/tts", data=form, files={"reference_audio": recording()}, timeout=90)
-    assert response.status_code == 200, response.text
-    assert replicas("ReferenceEncoder") == 1
-    eventually(lambda: replicas("ReferenceEncoder"), lambda n: n == 0, within=90)

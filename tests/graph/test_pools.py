@@ -12,6 +12,7 @@ import psutil
 import pytest
 from ray import serve
 
+from tests.deployments.fakes import recording
 from tests.graph.server import STAGES, eventually, run
 
 SECOND = {
@@ -25,13 +26,14 @@ POOLS = {
     "wide": {"device": "cpu", "balance": {"ram": {"leave_above": 0.2, "return_below": 0.1}}},
     "narrow": {"device": "cpu", "stages": SECOND, "balance": NEVER},
 }
+STANDBY = {"reference_encoder": {"min_replicas": 0, "initial_replicas": 0, "max_replicas": 1}}
 FAST = {"upscale_delay_s": 0.5, "downscale_delay_s": 6.0, "look_back_s": 11.0}
 
 
 @pytest.fixture(scope="module")
 def address(ray_address: str, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     voices = tmp_path_factory.mktemp("pool-voices")
-    yield run(ray_address, "pools", tiny, voices, "/pools", pools=POOLS, autoscaling=FAST)
+    yield run(ray_address, "pools", tiny, voices, "/pools", stages=STANDBY, pools=POOLS, autoscaling=FAST)
     serve.delete("pools")
 
 
@@ -116,8 +118,19 @@ def test_a_dead_pool_is_routed_around_and_comes_back(address: str) -> None:
     eventually(lambda: say(address), lambda answer: answer.status_code == 200 and spoke(answer) == "narrow", within=90)
 
 
-def test_the_standby_pool_goes_back_to_zero_and_wakes_for_a_request_that_asks(address: str) -> None:
+def encoders() -> int:
+    states = serve.status().applications["pools"].deployments["ReferenceEncoder"].replica_states
+    return states.get("RUNNING", 0)
+
+
+def test_what_stands_by_wakes_for_a_request_that_asks_and_goes_back_to_zero(address: str) -> None:
+    """A stage and a pool: they fall asleep side by side, and the pool wakes again."""
+    assert encoders() == 0 and httpx.get(f"{address}/health").status_code == 200
+    form = {"text": "Hello.", "reference_text": "words", "max_new_tokens": "20", "seed": "1", "device": "wide"}
+    answer = httpx.post(f"{address}/v1/tts", data=form, files={"reference_audio": recording()}, timeout=90)
+    assert spoke(answer) == "wide" and encoders() == 1
     eventually(lambda: pool(address, "narrow")["state"], lambda state: state == "asleep", within=90)
+    eventually(encoders, lambda count: count == 0, within=90)
     assert spoke(say(address, device="narrow")) == "narrow"
     eventually(lambda: pool(address, "narrow")["state"], lambda state: state == "running")
 

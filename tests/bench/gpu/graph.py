@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tests.bench import codec, poisson, t2s
-from tests.bench.gpu import STREAMS
+from tests.bench.gpu.engine import STREAMS
 from tests.bench.isolate import Bench
 from tests.bench.listening import hear, over_http
 from tests.bench.report import LINES, Figure

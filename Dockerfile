@@ -20,7 +20,9 @@ ENV PATH=/app/.venv/bin:$PATH PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 RAY_USAGE_ST
 
 # The packages, several gigabytes, are a layer of their own that a change of code leaves alone.
 COPY Makefile requirements.txt ./
-RUN make packages
+# For CPUs alone, without NVIDIA's libraries: --build-arg TORCH=cpu
+ARG TORCH=cu130
+RUN make packages TORCH=${TORCH}
 COPY . .
 RUN make project && install -d -o shoal voices logs
 

@@ -3,7 +3,7 @@
 # make bench   upstream against ours, same weights, same run
 # make check   make lint and the fast tests, in under four minutes
 # make lint    ruff, mypy, clang-format
-# make install what serves, without starting it
+# make install what serves, without starting it (TORCH=cpu, cu126 or cu130: which build of torch)
 # make lock    pins the dependencies anew (needs uv): requirements.txt serves, requirements-dev.txt is for tests, lint and benches
 
 VENV := .venv
@@ -14,8 +14,15 @@ FOUND = $(shell for python in $(PYTHONS); do \
 PIP := $(RUN) -m pip install --disable-pip-version-check --no-deps --use-pep517
 export RAY_USAGE_STATS_ENABLED := 0
 
+# The build of torch: as installed, else for the weakest NVIDIA GPU and its driver. The default index has that for CUDA 13 (driver 580,
+# compute capability 7.5); PyTorch's own indexes have the others.
+TORCH ?= $(or $(shell cat $(VENV)/torch 2> /dev/null),$(shell nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader \
+	2> /dev/null | awk -F', ' '/^[0-9]/ {gpus++; old += $$1 + 0 < 580 || $$2 + 0 < 7.5} END {print gpus ? (old ? "cu126" : "cu130") : "cpu"}'))
+TORCH_INDEX ?= https://download.pytorch.org/whl/$(TORCH)
+OF_TORCH := ^(torch|torchaudio|triton|cuda-[a-z]+|nvidia-(cu|n)[a-z0-9-]*)==
+
 # Named by content: what is installed already is not installed again, whatever git did to the files' dates.
-PACKAGES := $(VENV)/packages-$(shell cat requirements.txt | cksum | tr ' ' '-')
+PACKAGES = $(VENV)/packages-$(TORCH)-$(shell cat requirements.txt | cksum | tr ' ' '-')
 DEV := $(VENV)/dev-$(shell cat requirements-dev.txt 2> /dev/null | cksum | tr ' ' '-')
 PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
 
@@ -33,9 +40,14 @@ $(PACKAGES):
 	@$(RUN) -m pip --version > /dev/null 2>&1 || test -n "$(FOUND)" || { echo "Shoal needs Python 3.11 or 3.12 with venv: \
 	install it (Debian, Ubuntu: apt install python3-venv, for an NVIDIA GPU also gcc python3-dev) or name it (make PYTHON=/path/to/python3.12)" >&2; exit 1; }
 	@$(RUN) -m pip --version > /dev/null 2>&1 || $(FOUND) -m venv --clear $(VENV)
-	@echo "Installing into $(VENV): about 3 GB to download, 5.3 GB on disk."
-	$(PIP) -r requirements.txt
-	@rm -f $(VENV)/packages-* && touch $@
+	@echo "Installing into $(VENV), with torch for $(TORCH) (TORCH=cpu, cu126 or cu130 chooses another): up to 3 GB to download, 5.3 GB on disk."
+	@if test $(TORCH) = cu130 || test "$$(uname)" != Linux; then $(PIP) -r requirements.txt; \
+	elif curl -fsSIL -m 10 -o /dev/null $(TORCH_INDEX)/torch/; then \
+	grep -Ev '$(OF_TORCH)' requirements.txt > $(VENV)/others.txt && $(PIP) -r $(VENV)/others.txt && \
+	$(PIP:--no-deps=) --index-url $(TORCH_INDEX) $$(grep -E '^torch(audio)?==' requirements.txt); \
+	else echo "torch comes from the default index, with CUDA 13: PyTorch's index for $(TORCH) cannot be reached."; \
+	$(PIP) -r requirements.txt; fi
+	@rm -f $(VENV)/packages-* && echo $(TORCH) > $(VENV)/torch && touch $@
 
 dev: $(DEV)
 

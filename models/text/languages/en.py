@@ -121,7 +121,7 @@ ENGLISH = Language(
         "Gov.": "Governor", "Capt.": "Captain", "Lt.": "Lieutenant", "Sgt.": "Sergeant", "Col.": "Colonel",
         "Rev.": "Reverend", "Hon.": "Honorable", "Jr.": "Junior", "Sr.": "Senior", "Ave.": "Avenue",
         "Blvd.": "Boulevard", "Rd.": "Road", "Ln.": "Lane", "Hwy.": "Highway", "Apt.": "Apartment",
-        "Dept.": "Department",
+        "Dept.": "Department", "ext.": "extension", "Ext.": "Extension",
         "Inc.": "Incorporated", "Ltd.": "Limited", "Corp.": "Corporation", "Fig.": "Figure", "Vol.": "Volume",
         "e.g.": "for example", "i.e.": "that is", "vs.": "versus", "vs": "versus", "approx.": "approximately",
         "etc.": "et cetera.", "est.": "estimated", "dept.": "department", "w/o": "without", "w/": "with",

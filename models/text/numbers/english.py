@@ -34,9 +34,13 @@ _FEET_WRITTEN = re.compile(r"(?<![\w.,])(\d{1,2})\s?(?:ft|feet|foot)\.?,?\s(\d{1
 _LEADING = re.compile(r"(?<![\w)\]}<>=~])([~<>≥≤±≈])(?=[$€£]?\d)")
 _LEADERS = {"~": "about", "≈": "about", "<": "less than", ">": "more than", "≥": "at least", "≤": "at most",
             "±": "plus or minus"}  # fmt: skip
-_DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday",
-         "Sun": "Sunday"}  # fmt: skip
-_DAY_RANGE = re.compile(rf"\b({'|'.join(_DAYS)})\s?[-–]\s?({'|'.join(_DAYS)})\b")
+_DOTTED_DATE = re.compile(r"(?<![\w.,/-])(\d{1,2})([.-])(\d{1,2})\2((?:19|20)\d\d)(?![\w]|[.,-]\d)")
+_COPYRIGHT = re.compile(r"©\s?(?=\d)")
+_ZIP = re.compile(r"\b([A-Z]{2} )(\d{5})(?:-(\d{4}))?(?![\w]|[-.,]\d)")
+_EMERGENCY = re.compile(r"(?<![\w.,$€£#:/-])(?:911|112|999)(?![\w%]|[.,:/-]\d|\s?[€£$]|\s[a-z]+s\b)")
+_CALLED = re.compile(r"\b(?:call(?:ed|ing|s)?|dial(?:ed|ing|s)?|phone[ds]?)\b[^!?]{0,40}$", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"(?<![\w.,])(\d{1,3}(?:\.\d{1,6})?)[eE]([+-]?)(\d{1,3})(?![\w]|\.\d)")
+_LETTER_EQUALS = re.compile(r"(?<![\w=])([A-Za-z])=(?=[-−]?\d)")
 _VERSE = re.compile(
     r"\b(Genesis|Exodus|Leviticus|Psalms?|Proverbs|Isaiah|Matthew|Mark|Luke|John|Acts|Romans|Corinthians|Hebrews|"
     r"Revelation)\s(\d{1,3}):(\d{1,3})\b"
@@ -74,7 +78,10 @@ _NOT_PLURAL = frozenset(names("was is has this his its us as yes olympics electi
 
 def before(text: str) -> str:
     """Rules that come before those of every language."""
-    text = _DAY_RANGE.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
+    text = _COPYRIGHT.sub("copyright ", text)
+    text = _ZIP.sub(_zip_code, _DOTTED_DATE.sub(_dotted_date, text))
+    text = _EMERGENCY.sub(_emergency, text)
+    text = _SCIENTIFIC.sub(_scientific, _LETTER_EQUALS.sub(r"\1 equals ", text))
     text = _VERSE.sub(r"\1 \2 \3", text)
     text = _FEET_WRITTEN.sub(r"\1'\2''", text)
     text = _LEADING.sub(lambda match: f"{_LEADERS[match[1]]} ", text)
@@ -134,6 +141,34 @@ def _version(match: re.Match[str]) -> str:
 def _day_slash(match: re.Match[str]) -> str:
     month = ENGLISH.months[int(match[2]) - 1]
     return f"{match[1]} {month}{GLUE}{_glue(words.ordinal(int(match[3]), 'en'))}"
+
+
+def _dotted_date(match: re.Match[str]) -> str:
+    """05.06.2024 and 15-03-2024: the day comes first, as whoever writes dots or hyphens has it."""
+    day, month = int(match[1]), int(match[3])
+    if month > 12 >= day:
+        day, month = month, day
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return match.group()
+    said = f"{ENGLISH.months[month - 1]} {words.ordinal(day, 'en')}, {words.year(int(match[4]), 'en')}"
+    return _glue(said)
+
+
+def _zip_code(match: re.Match[str]) -> str:
+    """NY 10001: digit by digit."""
+    groups = [words.digits(group, "en") for group in match.groups()[1:] if group]
+    return match[1] + _glue(", ".join(groups))
+
+
+def _emergency(match: re.Match[str]) -> str:
+    """911 where someone calls it, digit by digit."""
+    return words.digits(match.group(), "en") if _CALLED.search(match.string[: match.start()]) else match.group()
+
+
+def _scientific(match: re.Match[str]) -> str:
+    """1.5e-3 is "1.5 times 10 to the power of minus 3"."""
+    power = f"{'minus ' if match[2] == '-' else ''}{words.cardinal(int(match[3]), 'en')}"
+    return f"{match[1]} times ten to the power of {power}"
 
 
 def _thousands(match: re.Match[str]) -> str:

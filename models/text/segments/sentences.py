@@ -18,6 +18,7 @@ CLAUSE_END = re.compile(rf"[,;:،؛၊]{CLOSERS}(?=\s)|[，、；：､]{CLOSERS
 _ABBREVIATIONS = """
     mr mrs ms dr prof st sr jr vs etc e.g i.e no nos fig vol ch sec approx dept est gen gov hon rev sgt capt lt col
     inc ltd co corp mt ave blvd jan feb mar apr jun jul aug sep sept oct nov dec a.m p.m u.s u.k rd ext ft pp
+    apt ste bldg hwy ln
     z.b d.h u.a usw bzw ca nr str hr fr evtl inkl vgl m mm mme mlle p.ex av env tel ee uu mio mrd tsd
     sra srta srs ud uds dna dña pág núm avda ej sig dott ssa ecc pag ing avv exmo dra
     np tj itp itd ul im pl al г гг т.е т.д т.п т.к ул им др см стр руб тыс млн млрд vb bkz örn sn yy

@@ -10,7 +10,7 @@ from models.text.marks import GLUE, MARK
 
 _BEGINS = re.compile(r"\s*(\S?)")
 _LETTERS_AND = re.compile(r"(?<![\w&])([A-Z]{1,3})&([A-Z]{1,3})(?![\w&])")
-_AMPERSAND = re.compile(r"\s*&\s*(?=\S)")
+_AMPERSAND = re.compile(r"\s*&+\s*(?=\S)")
 
 _NUMBER = re.compile(r"\b(N|n)o(s?)\.\s?(?=\d)")
 _STREET = re.compile(r"(?<=\w )(St|Dr)\b(\.?)(?=\s|[,.;:!?)]|$)")
@@ -18,6 +18,9 @@ _SAINT = re.compile(r"\bSt\b\.? (?=[A-Z])")
 _DOCTOR = re.compile(r"\bDr\b\.? (?=[A-Z])")
 _HALF_DAY = re.compile(r"(?<!\w)(?:([ap])\.\s?m\.|([AP])\.?\s?M\b\.?|(?<=[a-z\d] )([ap])m\b(?!\s?[a-z]))(?!\w)")
 _PAGE = re.compile(r"\b(pp?|vol|ch|fig|sec)\.\s?(?=\d)", re.IGNORECASE)
+_DAYS = {"Mon": "Monday", "Tue": "Tuesday", "Wed": "Wednesday", "Thu": "Thursday", "Fri": "Friday", "Sat": "Saturday",
+         "Sun": "Sunday"}  # fmt: skip
+_DAY_RANGE = re.compile(rf"\b({'|'.join(_DAYS)})\.?\s?[-–]\s?({'|'.join(_DAYS)})\b")
 _PAGES = {"p": "page", "pp": "pages", "vol": "volume", "ch": "chapter", "fig": "figure", "sec": "section"}
 
 
@@ -59,6 +62,7 @@ def _ends_text(match: re.Match[str]) -> bool:
 
 
 def _english(text: str) -> str:
+    text = _DAY_RANGE.sub(lambda match: f"{_DAYS[match[1]]} to {_DAYS[match[2]]}", text)
     text = _LETTERS_AND.sub(lambda match: f"{GLUE.join(match[1])} and {GLUE.join(match[2])}", text)
     text = _NUMBER.sub(lambda match: f"{match[1]}umber{match[2]} ", text)
     text = _STREET.sub(_street, text)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_SAID = frozenset("°℃℉№℞©®")  # So, yet read or handled by a language's rules
+_SAID = frozenset("°℃℉№℞©")  # So, yet read or handled by a language's rules
 _LOOKALIKES = re.compile("[\uff01-\uff5e\ufb00-\ufb06\u2460-\u249b\u24b6-\u24ea\U0001d400-\U0001d7ff\u2000-\u200a]")
 _FULL_WIDTH_PUNCTUATION = frozenset("！（），：；？［］｛｝～．")
 _ARROWS = re.compile(
@@ -17,6 +17,9 @@ _RUN = re.compile(r"(?<![^\s])(?:[-=_*~#+.]{4,}|[=_*~#+]{3}|-{2,3}|[—–]{2,})
 _SEPARATOR = re.compile(r"(?<=\S)[ \t]+[|•·‣∙●][ \t]+(?=\S)")
 _DROPPED = "\ufffc"  # in place of what is dropped, until the spaces around it are
 _GAP = re.compile(rf" ?(?:{_DROPPED}[ \u200c\u200d]*)+([.,;:!?…)\]”’」』，。！？、；：]?)")
+_HANDLE = re.compile(r"(?<![\w.@])@(?=[^\W\d_])")
+_WORDS_JOINED = re.compile(r"(?<=[^\W\d_])/(?=[^\W\d_]{2})|(?<![\w#&])#(?=[^\W\d_])")
+_REPEATED = re.compile(r"([,;:])(?:\s*[,;:])+(?=\s|$)")
 _NUMBER_SIGNS = re.compile(r"(?<=\d)(?:[٬٫，．：](?=\d)|[٪％])")
 _PLAIN_SIGNS = str.maketrans("٬٫，．：٪％", ",.,.:%%")
 
@@ -28,7 +31,8 @@ def readable(text: str) -> str:
     text = _NUMBER_SIGNS.sub(lambda match: match.group().translate(_PLAIN_SIGNS), text)
     text = _ARROWS.sub(_DROPPED, _EMOTICON.sub(_DROPPED, text))
     text = _RUN.sub(_run, _SEPARATOR.sub(", ", text))
-    return _GAP.sub(_join, text)
+    text = _HANDLE.sub("at ", _WORDS_JOINED.sub(" ", text))
+    return _REPEATED.sub(r"\1", _GAP.sub(_join, text))
 
 
 def _plain(match: re.Match[str]) -> str:

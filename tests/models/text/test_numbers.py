@@ -36,6 +36,13 @@ SAID = {
         ("He scored 8/10 and 4.5/5 stars", "He scored eight out of ten and four point five out of five stars"),
         ("~100 people, >50%, ±5%, <10 items", "about one hundred people, more than fifty percent, "
          "plus or minus five percent, less than ten items"),
+        ("Apt. 5, Albany, NY 12207-1234", "Apartment five, Albany, N Y one two two zero seven, one two three four"),
+        ("Please call 911, not ext. 12", "Please call nine one one, not extension twelve"),
+        ("The date is 05.06.2024 or 15-03-2024", "The date is June fifth, twenty twenty-four or March fifteenth, "
+         "twenty twenty-four"),
+        ("It takes 1e5 or 1.5e-3 steps, x=5", "It takes one times ten to the power of five or one point five times ten "
+         "to the power of minus three steps, x equals five"),
+        ("© 2024 Shoal", "copyright twenty twenty-four Shoal"),
         ("Grow by .5 or 10^-3", "Grow by point five or ten to the power of minus three"),
         ("Mon-Fri at 5 ft 11 in", "Monday to Friday at five feet eleven inches"),
         ("John 3:16 and Psalm 23:4", "John three sixteen and Psalm twenty-three four"),

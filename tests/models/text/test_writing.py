@@ -44,6 +44,9 @@ SYMBOLS = [
     ("Ｆｕｌｌ ｗｉｄｔｈ", "Full width"),
     ("𝐁𝐨𝐥𝐝 𝖘𝖙𝖞𝖑𝖊", "Bold style"),
     ("one\u00a0two", "one two"),
+    ("Meet @john and #hope", "Meet at john and hope"),
+    ("he/she and/or they", "he she and or they"),
+    ("Ready ™, set ®, go", "Ready, set, go"),
 ]
 TAGS = [
     ("<speak>Hello world</speak>", "Hello world"),

@@ -107,7 +107,7 @@ async def _utter(socket: WebSocket, session: Session, first: Text | Done, number
     turn = live.Turn(pipeline_of(socket), session.asked.synthesis(session.voice))
     speaking = _Speaking(socket, turn, session.asked.response_format, number)
     complete = await live.spoken(speaking.run(), _hear(socket, turn, first))
-    if speaking.bytes:
+    if speaking.begun:
         await _tell(
             socket,
             "audio.done",
@@ -117,7 +117,7 @@ async def _utter(socket: WebSocket, session: Session, first: Text | Done, number
             error=False,
             cancelled=not complete,
         )
-    sentences = int(speaking.bytes > 0)  # an utterance is one sound, whose parts no client needs to join
+    sentences = int(speaking.begun)  # an utterance is one sound, whose parts no client needs to join
     await _tell(socket, "session.done", utterance_index=number, total_sentences=sentences, cancelled=not complete)
 
 
@@ -125,13 +125,15 @@ class _Speaking:
     """Sends an utterance's audio, and counts its bytes."""
 
     def __init__(self, socket: WebSocket, turn: live.Turn, format: str, number: int) -> None:
+        self.begun = False
         self.bytes = 0
         self._socket, self._turn, self._format, self._number = socket, turn, format, number
 
     async def run(self) -> None:
         async with aclosing(self._turn.audio()) as parts:
             async for part in parts:
-                if not self.bytes:
+                if not self.begun:
+                    self.begun = True
                     await self._begin()
                 self.bytes += len(part)
                 await self._socket.send_bytes(part)

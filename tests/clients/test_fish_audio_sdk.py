@@ -84,6 +84,29 @@ def test_convert_with_a_voice(client: fishaudio.FishAudio, voice: str):
     assert seconds(client.tts.convert(text="Hi.", references=given, config=SHORT)) > A_FRAME
 
 
+def test_text_while_it_is_written(client: fishaudio.FishAudio, voice: str):
+    words = ["The sea is w", "ide. ", fishaudio.types.FlushEvent(), "Its fish ", "are many."]
+    for _ in range(2):
+        audio = b"".join(client.tts.stream_websocket(iter(words), reference_id=voice, format="wav", config=SHORT))
+        assert audio.count(b"RIFF") == 1
+        assert seconds(audio) > A_FRAME
+
+
+async def test_text_while_it_is_written_asynchronously(server: str):
+    async def words():
+        yield "The sea is w"
+        yield "ide."
+
+    async with fishaudio.AsyncFishAudio(api_key="unused", base_url=server) as client:
+        parts = [part async for part in client.tts.stream_websocket(words(), format="mp3", config=SHORT)]
+    assert seconds(b"".join(parts)) > A_FRAME
+
+
+def test_a_socket_s_errors_are_the_sdks_own(client: fishaudio.FishAudio):
+    with pytest.raises(fishaudio.exceptions.WebSocketError):
+        list(client.tts.stream_websocket(iter(["Hi."]), reference_id="nobody", config=SHORT))
+
+
 async def test_the_asynchronous_client(server: str):
     async with fishaudio.AsyncFishAudio(api_key="unused", base_url=server) as client:
         parts = [part async for part in await client.tts.stream(text="Hi.", config=SHORT)]

@@ -34,7 +34,7 @@ _CONTROL_TOKENS = [
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a random checkpoint is made of. `merges` counts the tokenizer's ordinary tokens."""
+    """The shapes of a random checkpoint. `merges` counts the tokenizer's ordinary tokens."""
 
     language_model: DualARConfig
     codec: CodecConfig

@@ -183,7 +183,7 @@ def _fault(fault: Any, model: type[BaseModel]) -> str:
         return f"{where}{': ' if where else ''}{fault['ctx']['error']}"
     if fault["type"] != "extra_forbidden":
         return f"{where}: {fault['msg']}, got {fault['input']!r}"
-    sections = path[:1] + path[2:-1] if path[0] == "pools" else path[:-1]  # a pool's name is nobody's section
+    sections = path[:1] + path[2:-1] if path[0] == "pools" else path[:-1]  # a pool's name names no section
     model = next((_SECTIONS[part] for part in reversed(sections) if part in _SECTIONS), model)
     valid = [name for name in model.model_fields if name != "api_keys"]
     return f"unknown key {where!r}{did_you_mean(path[-1], valid)}"

@@ -79,7 +79,7 @@ class EncodedReference:
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the text-to-semantic stage is asked to speak: one segment of text in the voice of the references.
-    `streamed`: somebody listens while it is made, and waits for its first sound."""
+    `streamed`: a listener hears it while it is made, and waits for its first sound."""
 
     text: str
     references: tuple[EncodedReference, ...] = ()

@@ -25,7 +25,7 @@ if not torch.cuda.is_available():
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts Ray is slow and stays in one process, to share it; of the rest each file stays in one."""
+    """Tests that start Ray are slow and stay in one process, to share it; other files stay whole."""
     for item in items:
         starts_ray = RAY.intersection(getattr(item, "fixturenames", ())) or item.path.parent == ROOT / "tests" / "graph"
         if starts_ray:

@@ -1,4 +1,4 @@
-"""What installs Shoal: the pinned requirements, the Makefile, the image, and the configuration they start."""
+"""Installing Shoal: the pinned requirements, the Makefile, the image, and the configuration they start."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def project() -> dict:
 
 
 def served() -> list[str]:
-    """What serving requires: the command's packages and the extra's."""
+    """Requirements of serving: the command's packages and the extra's."""
     return project()["project"]["dependencies"] + project()["project"]["optional-dependencies"]["serve"]
 
 
 def make(*arguments: str, directory: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
-    """What `make` would run, without running it."""
+    """The commands that `make` would run, without running them."""
     command = ["make", "--no-print-directory", "-n", *arguments]
     return subprocess.run(
         command, cwd=directory, env=os.environ | environment, capture_output=True, text=True, check=False

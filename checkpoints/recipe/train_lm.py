@@ -86,7 +86,7 @@ def prepare(
 
 
 def ahead(draw: Callable[[int], list[Tensor]], steps: range) -> Iterator[list[Tensor]]:
-    """What `draw` makes of each step, in order, while those before are learned."""
+    """The batches that `draw` makes of the steps, in order, drawn while those before are learned."""
     with ThreadPoolExecutor(DRAWN_AHEAD) as threads:
         waiting: deque[Future[list[Tensor]]] = deque()
         for step in steps:

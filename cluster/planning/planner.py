@@ -69,7 +69,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
 def _locks(
     options: PlanOptions, wanted: Mapping[str, StageOverride], machines: Sequence[HardwareProfile], notes: list[str]
 ) -> dict[str, str]:
-    """Stage -> "auto" or the device it must run on. A device that somebody chose is a lock: it gives way only where no
+    """Stage -> "auto" or the device it must run on. A chosen device is a lock: it gives way only where no
     machine has it, and then a note says so."""
     everywhere = options.device
     if everywhere in ("auto", "cuda"):

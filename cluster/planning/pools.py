@@ -63,8 +63,8 @@ def plan(
     options: PlanOptions | None = None,
     wanted: Mapping[str, PoolOptions] | None = None,
 ) -> Pools:
-    """The pools for these machines: those `wanted`, else the best device's and, where that is an accelerator that
-    nobody locked, a CPU pool that stands by. `options.stages` are the first pool's. Raises PlanError."""
+    """The pools for these machines: those `wanted`, else the best device's and, where that is an accelerator
+    that is not locked, a CPU pool that stands by. `options.stages` are the first pool's. Raises PlanError."""
     options = options or PlanOptions()
     if wanted:
         return _asked_for(profiles, options, wanted)

@@ -1,4 +1,4 @@
-"""One measurement in one fresh process, so that nobody's memory or threads colour another's figures."""
+"""One measurement in one fresh process, so that no measurement's memory or threads colour another's figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Measurement = Callable[..., dict[str, Any]]
 
 @dataclass(slots=True)
 class Bench:
-    """What every measurement is given: a checkpoint directory, torch's threads, and how often to repeat.
+    """The arguments of every measurement: a checkpoint directory, torch's threads, and how often to repeat.
 
     `isolated` False runs measurements in this process: enough to see that they run. `plot` is where a row may draw.
     """

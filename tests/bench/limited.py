@@ -73,7 +73,7 @@ class Served:
 
     @contextmanager
     def watched(self) -> Iterator[list[dict[str, int]]]:
-        """What text-to-semantic tells meanwhile."""
+        """The status of text-to-semantic, sampled meanwhile."""
         seen: list[dict[str, int]] = []
         over = threading.Event()
 
@@ -162,8 +162,8 @@ def send(client: httpx.Client, body: dict[str, Any], wanted: int) -> int:
 
 
 def measure(folder: Path, count: int) -> dict[str, Any]:
-    """What became of so many requests. Raises AssertionError where one got another answer than it should, and
-    httpx.TransportError where one hung or broke off."""
+    """Statuses, kills and memory of so many requests. Raises AssertionError where one got another answer than it
+    should, and httpx.TransportError where one hung or broke off."""
     with served(folder) as graph, ThreadPoolExecutor(AT_ONCE) as clients:
 
         def load(count: int) -> Counter[int]:

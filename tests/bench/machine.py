@@ -1,4 +1,4 @@
-"""What the planner would run on this machine."""
+"""The plan for this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Open-loop Poisson arrivals on the real graph at rising rates: unique texts, several voices, nobody waits in line."""
+"""Open-loop Poisson arrivals on the real graph at rising rates: unique texts, several voices, and no request waits
+for another."""
 
 from __future__ import annotations
 

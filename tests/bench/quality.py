@@ -1,4 +1,4 @@
-"""What int8 and int4 cost: the native kernels against the torch network in fp32, and each linear layer's error."""
+"""The error of int8 and int4: the native kernels against the torch network in fp32, and each linear layer's error."""
 
 from __future__ import annotations
 

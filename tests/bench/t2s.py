@@ -170,8 +170,8 @@ def network_of(
     torch_path: list[str] | None,
     quantization: str | None = None,
 ) -> Network:
-    """What a replica would run by the plan, in another `quantization` if given; or torch's path at the given dtype and
-    quantisation."""
+    """The network that a replica would run by the plan, in another `quantization` if given; or torch's path at the
+    given dtype and quantisation."""
     if torch_path:
         return torch_network(checkpoint, slots, device, torch_path)
     from models.text_to_semantic.load import make_network

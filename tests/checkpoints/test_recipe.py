@@ -260,7 +260,7 @@ def test_parts_are_drawn_from_by_weight_keep_a_speaker_each_and_one_speaks_alone
         is_plain = bytes(values[0, 1 + len(data.speaker) :][:5].tolist()) == b"plain"
         assert wanted[first + 1 : second].sum() == 2 and wanted[:first].sum() == (2 if is_plain else 0)
     everyone = Corpus(tmp_path, parts[:2], tokenizer, 2).draw(np.random.default_rng(0), 40, 128)
-    assert (everyone.wanted.sum(1) == 4).all(), "where nobody was chosen all learn to speak alone"
+    assert (everyone.wanted.sum(1) == 4).all(), "without a chosen speaker all learn to speak alone"
 
 
 def test_a_part_may_stand_for_many() -> None:

@@ -89,7 +89,7 @@ def check(folder: Path) -> dict[str, int]:
         _check_spoken(row, hardware["tier"])
     for row in (row for row in synthesis if row["error"]):
         assert int(row["status"]) >= 400, row
-        assert not row["frames"] and not row["queue_seconds"], f"figures of stages that nobody knows: {row}"
+        assert not row["frames"] and not row["queue_seconds"], f"figures of stages that are not known: {row}"
         assert not (row["rtf"] and not row["audio_seconds"]), row
     lengths = {round(float(row["audio_seconds"]) / int(row["frames"]), 9) for row in good}
     assert len(lengths) == 1, f"frames and audio disagree: a frame has {lengths} seconds"

@@ -1,4 +1,4 @@
-"""What people send by mistake or malice, over real HTTP: a clear answer in form, and the next request works."""
+"""Mistaken and malicious requests over real HTTP: a clear answer in the protocol's form, and the next request works."""
 
 from __future__ import annotations
 

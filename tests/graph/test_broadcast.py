@@ -1,4 +1,4 @@
-"""What several replicas tell of one machine."""
+"""Figures of one machine from several replicas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_machine_has_the_gpus_that_any_of_its_replicas_sees() -> None:
 
 @serve.deployment(num_replicas=2, ray_actor_options={"num_cpus": 0}, graceful_shutdown_timeout_s=0)
 class Stage:
-    """Of its two replicas one never answers."""
+    """A deployment of two replicas, of which one never answers."""
 
     async def stats(self) -> dict[str, int]:
         if serve.get_replica_context().rank.rank:

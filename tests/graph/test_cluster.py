@@ -76,7 +76,7 @@ class Deployed:
     config: dict
 
     def deploy(self) -> None:
-        """What `serve deploy` sends, without starting a process for it."""
+        """The request that `serve deploy` sends, without starting a process for it."""
         httpx.put(f"{self.dashboard}/api/serve/applications/", json=self.config, timeout=30).raise_for_status()
 
     def status(self) -> dict:

@@ -62,7 +62,7 @@ def test_load_sends_requests_to_the_other_pool_once_it_is_awake(address: str) ->
         "replicas": {"text_to_semantic": 0, "vq_decoder": 0},
     }
     assert httpx.get(f"{address}/health").status_code == 200
-    # Nobody waits for the pool that wakes: the loaded one speaks until it is there.
+    # No request waits for the pool that wakes: the loaded one speaks until it is there.
     seen = [spoke(say(address))]
     eventually(lambda: seen.append(spoke(say(address))) or seen[-1], lambda name: name == "narrow", within=90)
     assert seen[0] == "wide"

@@ -1,1 +1,1 @@
-"""What speech is judged by: recognisers, voices, pitch, and a loss that hears as a recogniser does."""
+"""Judges of speech: recognisers, voices, pitch, and a loss that hears as a recogniser does."""

@@ -1,4 +1,4 @@
-"""What a recogniser makes of sound: the first layers of Whisper base's encoder, as a loss that training can follow.
+"""Sound as a recogniser hears it: the first layers of Whisper base's encoder, as a loss that training can follow.
 
 Mel distance spends the few bits of a small codec on everything alike; what words are told apart by is little of it. The
 weights are those of the judge (`judges.whisper`), so what this loss gains is to be shown by another recogniser too."""
@@ -80,7 +80,7 @@ class Listener(nn.Module):
         return x + self.linear(f"{name}_ffn_linear_1", inner)
 
     def features(self, audio: Tensor) -> list[Tensor]:
-        """What is heard in `[batch, samples]` at 16 kHz: `[batch, 50 a second, 512]` for each of LAYERS, normalised."""
+        """Features of `[batch, samples]` at 16 kHz: `[batch, 50 a second, 512]` for each of LAYERS, normalised."""
         x = self.mel(audio)
         with torch.autocast(audio.device.type, torch.bfloat16):
             x = F.gelu(F.conv1d(x, self.get("conv1_weight"), self.get("conv1_bias"), padding=1))

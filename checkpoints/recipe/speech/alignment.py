@@ -11,7 +11,8 @@ STEP = RATE // 100  # samples between the frames that are matched
 
 
 def features(audio: np.ndarray) -> np.ndarray:
-    """What is said more than who says it: 12 cepstra without loudness, each over its own deviation `[12, frames]`."""
+    """Features of the words more than of the speaker: 12 cepstra without loudness,
+    each over its own deviation `[12, frames]`."""
     import librosa
 
     cepstra: np.ndarray = librosa.feature.mfcc(y=audio, sr=RATE, n_mfcc=13, n_fft=512, hop_length=STEP, n_mels=40)[1:]

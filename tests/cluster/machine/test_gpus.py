@@ -35,7 +35,7 @@ def test_in_a_container_that_is_not_told_whose_memory_it_is_the_graph_keeps_its_
     pid, memory = process
     driver.processes[0] = [SimpleNamespace(pid=pid, usedGpuMemory=memory)]
     assert free(driver) == [16, 15]
-    assert free(driver, None) == [8, 15], "before the first deployment it is somebody else's"
+    assert free(driver, None) == [8, 15], "before the first deployment it is another program's"
 
 
 def test_a_broken_gpu_hides_no_other(driver: Driver) -> None:

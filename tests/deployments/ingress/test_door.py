@@ -92,7 +92,7 @@ def test_a_place_that_is_left_is_free(stages: FakeStages, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("keys", [("one", "two"), ()])
 def test_one_client_cannot_take_every_place(stages: FakeStages, tmp_path: Path, keys: tuple[str, ...]) -> None:
-    """Where no keys are asked for, one that is sent along is nobody's: the address counts."""
+    """Where no keys are asked for, one that is sent along identifies no client: the address counts."""
     stages.endless = True
     with door(stages, tmp_path, AdmissionLimits(key_streams=1), keys) as address:
 

@@ -119,7 +119,7 @@ async def test_a_stream_is_made_at_most_so_far_ahead_of_its_playing(
     assert slept[:free] == [0.0] * free and all(slept[free:]) and sum(slept) == 10 / speed - 3
     slept.clear()
     assert [part async for part in audio.encoded(Speech(), encoder("pcm", 8000, streaming=True))]
-    assert not any(slept), "a whole file waits for nobody"
+    assert not any(slept), "a whole file is not paced"
 
 
 async def test_cancelling_the_handler_stops_the_work(stages: FakeStages, tmp_path: Path, caplog):

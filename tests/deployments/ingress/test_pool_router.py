@@ -217,7 +217,7 @@ async def test_a_dead_pool_is_routed_around_before_anything_is_decided(two: Two,
     two.machine.states["cuda"] = "starting"
     await two.look()
     assert await two.speaker() == "cpu"
-    assert await two.speaker("cuda") == "cuda", "who asks for it waits for it"
+    assert await two.speaker("cuda") == "cuda", "a request for a pool waits for it"
 
 
 async def test_a_pool_that_has_just_failed_is_not_asked_first(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:

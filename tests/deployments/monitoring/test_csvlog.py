@@ -55,4 +55,4 @@ def test_a_disk_that_fails_midway_stops_the_rows_only(tmp_path: Path, caplog: py
         left = log._rows.qsize()
         log.write({"one": 2})
     assert "no more rows" in caplog.text
-    assert log._rows.qsize() == left, "rows that nobody will write fill the memory"
+    assert log._rows.qsize() == left, "rows without a writer fill the memory"

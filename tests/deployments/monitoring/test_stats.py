@@ -99,7 +99,7 @@ async def test_what_a_request_has_not_is_none(pipeline: Pipeline, told: list[Req
     assert registered.encode_seconds is None, "its codes were stored"
     assert registered.reference_seconds == pytest.approx(4.2, abs=0.1)
     assert voiceless.reference_seconds is None
-    assert voiceless.underrun_seconds is None, "nobody listens before a whole answer is there"
+    assert voiceless.underrun_seconds is None, "a whole answer is heard only when it is there"
 
 
 async def test_failures_and_departures_are_told_once(pipeline: Pipeline, told: list[RequestStats]) -> None:

@@ -1,4 +1,4 @@
-"""Texts over the tier's limit (T1), over real HTTP by every protocol that carries text: split, or cut on request."""
+"""Texts over the tier's limit, over real HTTP by every protocol that carries text: split, or cut on request."""
 
 from __future__ import annotations
 

@@ -40,5 +40,5 @@ def test_health_shows_whether_the_step_is_compiled(compiled: bool) -> None:
 
 
 def test_serve_knows_the_variables_of_one_loop() -> None:
-    """A name that Ray no longer reads would change nothing, and nobody would notice."""
+    """A name that Ray no longer reads would change nothing, unnoticed."""
     assert [getattr(constants, name) for name in ONE_LOOP] == [True, True]

@@ -1,4 +1,4 @@
-"""Clients that stall, leave or fail, and steps that do: nobody else is told, and nothing is lost."""
+"""Clients that stall, leave or fail, and steps that do: no other client is told, and nothing is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scheduler under random histories: no slot leaks, nobody starves, order is kept, abort at any point."""
+"""The scheduler under random histories: no slot leaks, no stream starves, order is kept, abort at any point."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_random_histories_keep_the_books(history: list, slots: int, chunk: int, 
             else:
                 scheduler.acknowledge(chosen, min(b, chosen.frames))
         check()
-    # With every client listening, everything admitted ends: nobody starves, no slot leaks.
+    # With every client listening, everything admitted ends: no stream starves, no slot leaks.
     for _ in range(2000):
         if all(s.state is State.DONE for s in streams):
             break

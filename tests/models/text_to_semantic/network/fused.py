@@ -18,7 +18,7 @@ if triton.knobs.runtime.interpret:
 
     interpreter._patch_lang_tensor = patch_for_numpy
 
-from models.text_to_semantic.fused import frame, layers, tokens  # noqa: E402  (defined for whoever runs them)
+from models.text_to_semantic.fused import frame, layers, tokens  # noqa: E402  (after the patch above)
 from models.text_to_semantic.fused.network import FusedNetwork  # noqa: E402
 
 __all__ = ["FusedNetwork", "few_programs", "frame", "layers", "tokens"]

@@ -33,9 +33,27 @@ def server(info: ServerInfo, tmp_path: Path) -> Iterator[str]:
 def test_it_tells_how_the_server_fares(open_page: Open) -> None:
     page = open_page("system")
     system = page.locator("#system")
-    for words in ("All is well", "cpu-low", "studio", "13.5 GB free", "58 °C", "3 / 16", "Slots in use"):
+    for words in ("All is well", "cpu-low", "epyc-2-core", "13.5 GB free", "58 °C", "3 / 16", "Slots in use"):
         expect(system).to_contain_text(words)
     expect(system.get_by_role("meter", name="CPU")).to_have_attribute("aria-valuenow", "37")
+
+
+def test_it_tells_what_a_machine_is(open_page: Open) -> None:
+    page = open_page("system")
+    expect(page.locator(".machine")).to_contain_text("AMD EPYC")
+    expect(page.locator(".machine")).to_contain_text("2 cores")
+
+
+def test_it_tells_where_the_time_of_requests_went(open_page: Open) -> None:
+    page = open_page("system")
+    rows = page.locator("#system tbody tr")
+    expect(rows).to_have_count(5)
+    expect(rows.nth(0)).to_contain_text("102 characters")
+    cloned = rows.nth(2).get_by_role("img")
+    parts = ["reading the recording 1.1", "up to the first audio 0.29", "the rest of the speech 0.68"]
+    says = "".join(f"{part}\u00a0s, " for part in parts) + "2\u00a0s in all"
+    expect(cloned).to_have_attribute("aria-label", says)
+    expect(rows.nth(4)).to_contain_text("Busy")
 
 
 def test_it_tells_why_things_run_as_they_do(open_page: Open) -> None:

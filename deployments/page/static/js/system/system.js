@@ -63,7 +63,7 @@ export class System {
     const health = server();
     if (!health || !this.#shown) return;
     this.parts.state.replaceChildren(stateCard(health, this.#status));
-    this.parts.machines.replaceChildren(...machineCards(this.#status));
+    this.parts.machines.replaceChildren(...machineCards(this.#status, health.machines));
     this.parts.live.replaceChildren(liveCard(health));
     this.parts.requests.replaceChildren(...requestsCard(this.#requests));
     this.parts.pools.replaceChildren(...poolsCard(health));

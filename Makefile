@@ -2,6 +2,7 @@
 # make test    the whole suite (ARGS="tests/models -k audio" for a part)
 # make bench   upstream against ours, same weights, same run
 # make check   make lint and the fast tests, in under four minutes
+# make pictures   the README's pictures of the page, taken anew (needs chromium)
 # make lint    ruff, mypy, clang-format
 # make install what serves, without starting it (TORCH=cpu, cu126 or cu130: which build of torch)
 # make lock    pins the dependencies anew (needs uv): requirements.txt serves, requirements-dev.txt is for tests, lint and benches
@@ -26,7 +27,7 @@ PACKAGES = $(VENV)/packages-$(TORCH)-$(shell cat requirements.txt | cksum | tr '
 DEV := $(VENV)/dev-$(shell cat requirements-dev.txt 2> /dev/null | cksum | tr ' ' '-')
 PROJECT := $(VENV)/project-$(shell cat pyproject.toml 2> /dev/null | cksum | tr ' ' '-')
 
-.PHONY: serve install packages dev project native test check bench lint lock
+.PHONY: serve install packages dev project native test check pictures bench lint lock
 .DELETE_ON_ERROR:
 
 serve: install
@@ -73,6 +74,9 @@ test: install dev
 
 check: lint install
 	$(PYTEST) -m "not slow" $(TOGETHER)
+
+pictures: install dev
+	mkdir -p docs && SHOAL_PICTURES=docs $(RUN) -m pytest -q tests/page/test_real_graph.py
 
 bench: install dev
 	$(RUN) -m tests.bench $(ARGS)

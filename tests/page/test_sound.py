@@ -121,6 +121,31 @@ def test_what_is_chosen_reaches_the_server(open_page: Open, stages: FakeStages) 
     assert figure(page, "Length") == seconds(12 * 2048 // 2)
 
 
+def test_the_page_shows_how_a_text_is_read(open_page: Open, server: str) -> None:
+    page = open_page()
+    text = "On 3 May we sold 1,250 fish.\n\nSee you."
+    page.fill("#text", text)
+    page.get_by_role("button", name="How it is read").click()
+    asked = {"text": text, "streaming": True}
+    said = [segment["text"] for segment in httpx.post(f"{server}/v1/text/preview", json=asked).json()["segments"]]
+    expect(page.locator("#reading li > span:first-child")).to_have_text(said)
+    assert "one thousand" in said[0]
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_label("Write out numbers").uncheck()
+    expect(page.locator("#reading li").first).to_contain_text("1,250")
+
+
+def test_a_language_is_chosen(open_page: Open) -> None:
+    page = open_page()
+    page.fill("#text", "Paris 2026")
+    page.get_by_role("button", name="How it is read").click()
+    page.get_by_label("Language of the text").select_option("fr")
+    expect(page.locator("#reading li").first).to_contain_text("deux mille")
+    with page.expect_request("**/v1/tts") as asked:
+        speak(page)
+    assert 'name="language"\r\n\r\nfr\r\n' in (asked.value.post_data or "")
+
+
 def test_the_head_moves_by_keys(open_page: Open) -> None:
     page = open_page()
     page.fill("#text", "Fifty characters of a fake voice make two seconds.")

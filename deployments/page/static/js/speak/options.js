@@ -15,10 +15,13 @@ const SLIDERS = [
   ["chunk_length", 100, 300, 10, 200, 0],
 ];
 
-export class Options {
+/** Dispatches "change" when one of them changes. */
+export class Options extends EventTarget {
   #sliders = new Map();
 
   constructor(root) {
+    super();
+    root.addEventListener("change", () => this.dispatchEvent(new Event("change")));
     this.format = h("select", {}, FORMATS.map((name) => h("option", { value: name }, name.toUpperCase())));
     this.seed = h("input", { type: "text", inputMode: "numeric", pattern: "[0-9]{0,18}", autocomplete: "off" });
     this.device = h("select");
@@ -45,6 +48,13 @@ export class Options {
       ...names.map((name) => h("option", { value: name }, name)),
     );
     this.device.value = names.includes(chosen) ? chosen : "";
+  }
+
+  /** What of it changes how a text is read, for POST /v1/text/preview. */
+  get reading() {
+    const device = this.value.device;
+    const length = Number(this.#sliders.get("chunk_length").input.value);
+    return { normalize: this.normalize.checked, chunk_length: length, ...(device ? { device } : {}) };
   }
 
   /** Fields of a request; what is as usual is left to the server. */

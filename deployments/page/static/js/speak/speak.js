@@ -65,7 +65,12 @@ export class Speak {
       complain(new Error(t(this.recording.missing)));
       return null;
     }
-    return { text: this.writing.value, voice: this.cards.voice, recording, options: this.options.value };
+    return { text: this.writing.value, voice: this.cards.voice, recording, options: this.#options() };
+  }
+
+  #options() {
+    const language = this.writing.language.value;
+    return language ? { ...this.options.value, language } : this.options.value;
   }
 
   #again() {
@@ -122,6 +127,7 @@ export class Speak {
   #reuse(entry) {
     this.writing.value = entry.wish.text;
     this.options.value = { ...entry.wish.options, seed: entry.seed };
+    this.writing.language.value = entry.wish.options.language ?? "";
     if (entry.wish.recorded) this.cards.chooseOwn();
     else this.cards.chooseVoice(entry.wish.voice);
     this.writing.field.focus();

@@ -3,7 +3,7 @@
 import { getIfThere, sendJson } from "../core/api.js";
 import { byId, discloses, h, settled } from "../core/dom.js";
 import { count, seconds } from "../core/format.js";
-import { label, say, t, text } from "../core/words.js";
+import { current, label, say, t, text } from "../core/words.js";
 
 const PER_SECOND = 14; // characters of English speech, where the server does not say
 const AFTER = 400; // milliseconds without a key press
@@ -13,17 +13,24 @@ const EXAMPLE = "A shoal of fish turns as one, and nobody gives the order. Each 
 export class Writing extends EventTarget {
   #segments = null; // as the server will read it; null where it does not say
   #previews = true;
+  #codes = []; // of the languages that are spoken
 
   constructor(options) {
     super();
     this.options = options;
+    this.language = byId("spoken-language");
     this.field = byId("text");
     this.field.value = EXAMPLE;
     this.field.addEventListener("input", () => this.#typed());
     this.read = settled(() => this.#preview(), AFTER);
+    this.language.addEventListener("change", () => this.#typed());
+    options.addEventListener("change", () => this.read());
     discloses(byId("reading-toggle"), byId("reading"));
     discloses(byId("more-toggle"), byId("more"));
-    document.addEventListener("language", () => this.#show());
+    document.addEventListener("language", () => {
+      this.#offerLanguages();
+      this.#show();
+    });
     this.#show();
   }
 
@@ -42,10 +49,12 @@ export class Writing extends EventTarget {
     return this.value.trim().length / PER_SECOND;
   }
 
-  /** Asks the server what it can tell of a text: how it reads it, and which markers there are. */
+  /** Asks the server what it can tell of a text: how it reads it, in which languages, and which markers there are. */
   async begin() {
-    const markers = await getIfThere("emotions");
-    if (markers) this.#offer(markers);
+    const [markers, languages] = await Promise.all([getIfThere("emotions"), getIfThere("languages")]);
+    if (markers) this.#offerMarkers(markers);
+    this.#codes = languages?.languages.map(({ code }) => code) ?? [];
+    this.#offerLanguages();
     await this.#preview();
   }
 
@@ -58,8 +67,10 @@ export class Writing extends EventTarget {
   async #preview() {
     const asked = this.value;
     if (!this.#previews || !asked.trim()) return;
+    const language = this.language.value ? { language: this.language.value } : {};
     try {
-      const { segments } = await sendJson("v1/text/preview", { text: asked, ...this.options.value });
+      const body = { text: asked, streaming: true, ...language, ...this.options.reading };
+      const { segments } = await sendJson("v1/text/preview", body);
       if (asked !== this.value) return;
       this.#segments = segments;
     } catch (error) {
@@ -79,7 +90,18 @@ export class Writing extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  #offer({ emotions, tones, special, note }) {
+  #offerLanguages() {
+    const names = new Intl.DisplayNames(current(), { type: "language" });
+    const chosen = this.language.value;
+    this.language.replaceChildren(
+      h("option", { value: "", ...text("speak.any_language") }),
+      ...this.#codes.map((code) => h("option", { value: code }, names.of(code))),
+    );
+    this.language.value = chosen;
+    byId("spoken").hidden = this.#codes.length < 2;
+  }
+
+  #offerMarkers({ emotions, tones, special, note }) {
     const put = (marker) => () => {
       this.field.setRangeText(`(${marker}) `, this.field.selectionStart, this.field.selectionEnd, "end");
       byId("markers").hidePopover();
@@ -100,12 +122,12 @@ function readings(segments) {
     h(
       "li",
       {},
-      h("span", { lang: segment.language ?? null }, segment.text),
+      segment.text ? h("span", { lang: segment.language }, segment.text) : h("i", text("speak.silence")),
       h(
         "span",
         { class: "facts" },
         segment.language ? h("span", { class: "tag", ...label("speak.spoken_as") }, segment.language) : null,
-        h("span", {}, seconds(segment.seconds)),
+        segment.seconds ? h("span", {}, seconds(segment.seconds)) : null,
         segment.pause ? h("span", text("speak.pause", { seconds: seconds(segment.pause) })) : null,
       ),
     );

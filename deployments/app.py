@@ -144,7 +144,16 @@ def graph(
         logging_config=QUIET,
     )
     return cast(serve.Deployment, ingress).bind(
-        settings, planned, codec, checkpoint.codec_key, models, machines, reference_encoder, speaking
+        settings,
+        planned,
+        codec,
+        checkpoint.codec_key,
+        checkpoint.card,
+        checkpoint.family.text_rules,
+        models,
+        machines,
+        reference_encoder,
+        speaking,
     )
 
 

@@ -78,13 +78,14 @@ class EncodedReference:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the text-to-semantic stage is asked to speak: one segment of text in the voice of the references.
-    `streamed`: a listener hears it while it is made, and waits for its first sound."""
+    """One segment of text to speak in the voice of the references. `streamed`: a listener waits for its first sound.
+    `needs`: frames that must fit behind the prompt, or it is refused with NoRoom."""
 
     text: str
     references: tuple[EncodedReference, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     streamed: bool = True
+    needs: int = 1
 
 
 class Flush(Enum):
@@ -166,6 +167,17 @@ class TooLarge(ShoalError):
 
 class TooSlow(ShoalError):
     """The request's body did not arrive in time."""
+
+
+class NoRoom(TooLarge):
+    """A prompt leaves room for fewer frames than its text needs: for `room`."""
+
+    def __init__(self, message: str, room: int) -> None:
+        super().__init__(message, room)
+        self.room = room
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class NotAudio(ShoalError):

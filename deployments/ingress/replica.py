@@ -32,8 +32,10 @@ from deployments.synthesis.pipeline import Pipeline, Pool
 from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
 from deployments.system.health import ServerInfo
+from models.checkpoint.card import Card
 from models.checkpoint.configs import CodecConfig
 from models.repository.served import ServedModel
+from models.text.rules import TextRules
 from models.types import SettingsError
 
 logger = logging.getLogger("ray.serve")
@@ -49,6 +51,8 @@ class Ingress:
         pools: Pools,
         codec: CodecConfig,
         codec_key: str,
+        card: Card,
+        rules: TextRules,
         models: Mapping[str, ServedModel],
         profiles: Sequence[HardwareProfile],
         reference_encoder: DeploymentHandle[Any],
@@ -76,7 +80,7 @@ class Ingress:
         self._router = self._make_router()
         limits = Limits(tier=first.tier, tier_text_chars=first.text_limit, encode_cache=first.reference_cache)
         stages, voices = next(iter(self._stages.values())), VoiceLibrary(settings.voices_url)
-        self._pipeline = Pipeline(stages, voices, limits, self._router.route, self._log.record)
+        self._pipeline = Pipeline(stages, voices, limits, self._router.route, self._log.record, rules, card)
         self._log.follow(lambda: (self._pipeline.running, self._pipeline.encoded.hits, self._pipeline.encoded.misses))
         self._places = Places(pools, settings.ingress_replicas, self._status.pools)
         self._configured = False

@@ -32,6 +32,8 @@ class RequestMetrics:
         self._audio = Counter("shoal_audio_seconds_total", "Seconds of audio made.", labels)
         self._wall = Counter("shoal_wall_seconds_total", "Seconds that requests with audio took, each its own.", labels)
         self._frames = Counter("shoal_frames_total", "Frames of codes that finished requests generated.", labels)
+        cut_off = "Speech requests with a segment that ended at its limit of frames."
+        self._cut_off = Counter("shoal_cut_off_total", cut_off, labels)
         self._ttfa = Histogram("shoal_ttfa_seconds", "Time to the first audio of a request.", SECONDS, labels)
         self._rtf = Histogram("shoal_rtf", "Wall seconds for a second of audio.", RATIOS, labels)
         self._underrun = Histogram(
@@ -51,6 +53,8 @@ class RequestMetrics:
         origin = stats.origin
         labels = {"device": origin.device, "tier": origin.tier} if origin else {"device": "", "tier": self._tier}
         self._requests.inc(1, {"status": str(stats.status), **labels})
+        if stats.reached_limit:
+            self._cut_off.inc(1, labels)
         if stats.ttfa_seconds is not None:
             self._ttfa.observe(stats.ttfa_seconds, labels)
         if stats.encode_seconds is not None:

@@ -74,7 +74,7 @@ def _ended(stats: RequestStats) -> str | None:
     """How it ended: the kind of error, at a limit (of frames, or of the checkpoint's context), or complete."""
     if stats.error or stats.status is None:
         return stats.error
-    return "limit" if any(each.generated.finished.reached_limit for each in stats.ended) else "complete"
+    return "limit" if stats.reached_limit else "complete"
 
 
 def _stages(ended: list[SegmentStats]) -> dict[str, Value]:

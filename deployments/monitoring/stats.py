@@ -143,6 +143,11 @@ class RequestStats:
         """Wall seconds for a second of audio; None without audio or before the end."""
         return self.wall_seconds / self.audio_seconds if self.audio_seconds and self.wall_seconds else None
 
+    @property
+    def reached_limit(self) -> bool:
+        """Whether a segment was cut off at its limit of frames."""
+        return any(segment.generated.finished.reached_limit for segment in self.ended)
+
 
 @dataclass(slots=True)
 class Trace:

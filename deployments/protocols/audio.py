@@ -50,8 +50,13 @@ async def respond(
     if synthesis.streaming:
         body = encoded(speech, container, volume_db, pipeline_of(request).limits.lead_seconds)
         return SpeechStream(body, speech, headers, container.media_type)
-    body = encoded(speech, container, volume_db)
-    return Response(b"".join([part async for part in body]), headers=headers, media_type=container.media_type)
+    whole = b"".join([part async for part in encoded(speech, container, volume_db)])
+    return Response(whole, headers=headers | end_note(speech), media_type=container.media_type)
+
+
+def end_note(speech: Speech) -> dict[str, str]:
+    """A header for a speech that was made whole: where it was cut off."""
+    return {"X-Ended": speech.ended} if speech.ended == "limit" else {}
 
 
 async def start(

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from deployments.protocols import fields
-from deployments.protocols.audio import SpeechStream
+from deployments.protocols.audio import SpeechStream, end_note
 from deployments.protocols.base import pipeline_of
 from deployments.synthesis.speech import Speech
 from models.repository.config import ModelConfig, Tensor
@@ -186,7 +186,7 @@ async def _in_binary(answer: dict[str, Any], spoken: Speech) -> Response:
     size = {"binary_data_size": sum(map(len, data))}
     output = {"name": "PCM", "datatype": "FP32", "shape": [spoken.samples], "parameters": size}
     head = to_json(answer | {"outputs": [output]})
-    headers = spoken.headers | {HEADER_LENGTH: str(len(head))}
+    headers = spoken.headers | end_note(spoken) | {HEADER_LENGTH: str(len(head))}
     return Response(b"".join((head, *data)), headers=headers, media_type="application/octet-stream")
 
 
@@ -198,4 +198,4 @@ async def _in_json(answer: dict[str, Any], spoken: Speech) -> AsyncGenerator[byt
         async for block in blocks:
             yield comma + to_json(block.tolist())[1:-1]
             comma = b","
-    yield b'],"shape":[%d]}]}' % spoken.samples
+    yield b'],"shape":[%d],"parameters":{"ended":"%s"}}]}' % (spoken.samples, spoken.ended.encode())

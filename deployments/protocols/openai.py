@@ -92,12 +92,13 @@ async def _events(request: Request, synthesis: SynthesisRequest, note: str | Non
 async def _event_lines(
     speech: Speech, parts: AsyncGenerator[bytes, None], frame_rate: float
 ) -> AsyncGenerator[bytes, None]:
-    """`usage` counts what there is to count here: characters in, frames of codes out."""
+    """`usage` counts what there is to count here: characters in, frames of codes out; `ended` is "limit" where the
+    speech was cut off."""
     async for part in parts:
         yield _event({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
     characters, frames = speech.characters, round(speech.samples / speech.sample_rate * frame_rate)
     usage = {"input_tokens": characters, "output_tokens": frames, "total_tokens": characters + frames}
-    yield _event({"type": "speech.audio.done", "usage": usage})
+    yield _event({"type": "speech.audio.done", "usage": usage, "ended": speech.ended})
 
 
 def _event(data: dict[str, Any]) -> bytes:

@@ -11,11 +11,14 @@ from deployments.monitoring.stats import RequestStats, RequestWatch
 from deployments.synthesis.encode_cache import EncodeCache
 from deployments.synthesis.reading import Reading, StreamedText, WholeText, read
 from deployments.synthesis.references import References, check_references
-from deployments.synthesis.segments import Limits, header_text, prompt, reader_options, spoken_text
+from deployments.synthesis.script import Script
+from deployments.synthesis.segments import Limits, header_text, reader_options, spoken_text
 from deployments.synthesis.speaking import Speaking
 from deployments.synthesis.speech import Speech
 from deployments.synthesis.stages import STARTED_WITHIN, EncodedAudio, Stages
 from deployments.synthesis.voices import VoiceLibrary
+from models.checkpoint.card import Card
+from models.families.s1.card import CARD
 from models.text.markers import S1
 from models.text.reader import Reader, Segment
 from models.text.rules import TextRules
@@ -25,7 +28,6 @@ from models.types import (
     InvalidRequest,
     NotReady,
     OutOfMemory,
-    Prompt,
     Reference,
     SynthesisRequest,
     Unsayable,
@@ -63,7 +65,7 @@ class Pool:
 class Pipeline:
     """`stages` encode references for all pools; `route` gives the pools that may speak for a request asking for a
     device or None, best first, and raises InvalidRequest where there are none. `rules` are the text rules of the model
-    family. `record` is told of every request once, when it is over."""
+    family, `card` what is known of the checkpoint. `record` is told of every request once, when it is over."""
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Pipeline:
         route: Callable[[str | None], Sequence[Pool]],
         record: Callable[[RequestStats], None] = lambda stats: None,
         rules: TextRules = S1,
+        card: Card = CARD,
     ) -> None:
         self.stages = stages
         self.voices = voices
@@ -83,7 +86,7 @@ class Pipeline:
         self._references = References(stages, voices, self.encoded)
         self._route = route
         self._record = record
-        self._rules = rules
+        self._rules, self._card = rules, card
 
     async def open(self, request: SynthesisRequest) -> Speech:
         """Start speaking; returns with the first block made. Of a text that arrives in pieces, that is when the first
@@ -109,6 +112,9 @@ class Pipeline:
         try:
             references = await self._encoded(request, watch)
             stats.reference_seconds = sum(each.codes.shape[1] for each in references) / self.stages.frame_rate or None
+            several, rate = stats.segments != 1, self.stages.frame_rate
+            pace = self._card.seconds_per_character
+            script = Script(request.sampling, references, request.streaming, several, self._rules, pace, rate)
             refusals: list[Exception] = []
             for pool in pools:
                 if refusals:
@@ -117,7 +123,7 @@ class Pipeline:
                         reading, headers = await self._read(request, pool, stats)
                 stats.pool = pool.name
                 within = STARTED_WITHIN if pool is pools[-1] else TAKEN_WITHIN
-                speaking = self._speaking(request, references, pool, reading, within, stats)
+                speaking = Speaking(pool.stages, reading, script, self.limits, within, stats)
                 rest = speaking.blocks()
                 try:
                     first = await anext(rest, None)
@@ -146,7 +152,7 @@ class Pipeline:
         """The text as segments, cut as the pool's limits want it, and the response headers that say what was done to
         it. Raises Unsayable or TooLarge; InvalidRequest where only a whole text will do."""
         limits = pool.limits(self.limits)
-        reader = Reader(reader_options(request, limits), self._rules)
+        reader = Reader(reader_options(request, limits, self._card, self.stages.frame_rate), self._rules)
         headers = {
             "X-Seed": str(request.sampling.seed),
             "X-Hardware-Tier": header_text(limits.tier),
@@ -160,22 +166,6 @@ class Pipeline:
         segments = read(text, reader) if len(text) <= SHORT else await asyncio.to_thread(read, text, reader)
         stats.segments = len(segments)
         return WholeText(segments), headers | cut
-
-    def _speaking(
-        self,
-        request: SynthesisRequest,
-        references: tuple[EncodedReference, ...],
-        pool: Pool,
-        reading: Reading,
-        within: float,
-        stats: RequestStats,
-    ) -> Speaking:
-        several = stats.segments != 1
-
-        def ask(segment: Segment, number: int) -> Prompt:
-            return prompt(request, references, segment.text, number, several)
-
-        return Speaking(pool.stages, reading, ask, self.limits, within, stats)
 
     def _over(self, stats: RequestStats) -> None:
         self.running -= 1

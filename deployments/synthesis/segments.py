@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 from deployments.settings import DEFAULT_LIMITS
+from deployments.synthesis import bounds
+from models.checkpoint.card import Card
 from models.text import safety
 from models.text.reader import ReaderOptions
 from models.text.rules import TextRules
-from models.types import EncodedReference, Prompt, SynthesisRequest
+from models.types import Sampling, SynthesisRequest
+
+USUAL_PACE = 0.07  # seconds per character
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,21 @@ class Limits:
     encode_cache: int = 64
 
 
-def reader_options(request: SynthesisRequest, limits: Limits) -> ReaderOptions:
-    """How a request's text becomes segments."""
-    length = min(request.chunk_length, limits.segment_chars)
+def reader_options(request: SynthesisRequest, limits: Limits, card: Card, frame_rate: float) -> ReaderOptions:
+    """How a request's text becomes segments: no longer than the request and the pool want them, and such that the
+    default number of frames is enough for each."""
+    seconds = bounds.fitting(max(request.sampling.max_new_tokens, Sampling().max_new_tokens) / frame_rate)
+    fitting = math.floor(seconds / (card.pace(request.language) or USUAL_PACE))
+    length = min(request.chunk_length, limits.segment_chars, fitting)
     first = min(length, limits.first_segment_chars) if request.streaming else length
-    return ReaderOptions(length, first, normalize=request.normalize, language=request.language)
+    return ReaderOptions(
+        length,
+        first,
+        normalize=request.normalize,
+        language=request.language,
+        default_language=card.default_language,
+        pace=card.seconds_per_character,
+    )
 
 
 def spoken_text(whole: str, on_long_text: str, limits: Limits, rules: TextRules) -> tuple[str, dict[str, str]]:
@@ -53,22 +67,6 @@ def spoken_text(whole: str, on_long_text: str, limits: Limits, rules: TextRules)
         "X-Original-Text-Length": str(len(text)),
         "X-Truncated-Text-Length": str(len(cut)),
     }
-
-
-def prompt(
-    request: SynthesisRequest, references: tuple[EncodedReference, ...], text: str, number: int, several: bool
-) -> Prompt:
-    """What the stages are asked for segment `number`. The others of a text begin when its first one sounds: they wait
-    for its first block even where no listener does."""
-    sampling = replace(request.sampling, seed=segment_seed(request.sampling.seed, number))
-    return Prompt(text, references, sampling, streamed=request.streaming or (several and number == 0))
-
-
-def segment_seed(seed: int, index: int) -> int:
-    """The seed of a text's segment: the request's own for the first, a hash of (seed, index) for the others."""
-    if index == 0:
-        return seed
-    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8]) >> 1
 
 
 def header_text(text: str) -> str:

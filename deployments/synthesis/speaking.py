@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import numpy as np
 
 from deployments.monitoring.stats import RequestStats
-from deployments.synthesis.joining import Joiner
 from deployments.synthesis.reading import Reading
+from deployments.synthesis.script import Script
 from deployments.synthesis.segments import Limits
+from deployments.synthesis.sound.joining import Joiner
 from deployments.synthesis.stages import STARTED_WITHIN, Stages
 from deployments.synthesis.utterance import Utterance
 from models.text.reader import Segment
-from models.types import Prompt
+from models.types import NoRoom
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class _Place:
     """A segment that waits for its turn to be heard, without an utterance where it is only a pause."""
 
     segment: Segment
-    utterance: Utterance | None
+    number: int
+    part: int = 0
+    utterance: Utterance | None = None
     sounds: bool = False
 
 
@@ -54,22 +61,22 @@ class Speaking:
         self,
         stages: Stages,
         reading: Reading,
-        prompt: Callable[[Segment, int], Prompt],
+        script: Script,
         limits: Limits,
         within: float,
         stats: RequestStats,
     ) -> None:
-        """`prompt` makes the stages' prompt of a segment and its number; what is to sound first must be taken `within`
-        seconds."""
+        """What is to sound first must be taken `within` so many seconds."""
         self.sounds = False
         self.segments: list[SpokenSegment] = []
         self.samples = 0
         self.text_came = 0.0
-        self._stages, self._reading, self._prompt = stages, reading, prompt
+        self._stages, self._reading, self._script = stages, reading, script
         self._limits, self._within, self._stats = limits, within, stats
         self._joiner = Joiner(stages.sample_rate)
         self._line: deque[_Place] = deque()
         self._silence = 0.0  # seconds, owed before the first sound
+        self._room: float = math.inf  # frames behind a prompt, as far as it is known
         self._moved = asyncio.Event()
         self._starter = asyncio.create_task(self._start())
         self._starter.add_done_callback(lambda _: self._moved.set())
@@ -88,6 +95,8 @@ class Speaking:
                                 place.sounds = self.sounds = True
                                 self._look()
                             yield block
+                if not (self._line and self._line[0] is place):
+                    continue  # others have taken its place
                 self._line.popleft()
                 self._look()
                 self._silence += place.segment.pause
@@ -122,6 +131,8 @@ class Speaking:
             yield self._joiner.sound(block)
         if utterance.ended:
             self._stats.ended.append(utterance.ended)
+            if utterance.ended.generated.finished.reached_limit:
+                log.info("segment %d of a text was cut off at its limit of frames", len(self._stats.ended))
         if start is not None:
             self.segments.append(SpokenSegment(text, start, self.samples))
         await utterance.aclose()
@@ -153,16 +164,43 @@ class Speaking:
                 return
             if not self._line:
                 self.text_came = time.perf_counter()
-            utterance = None
-            if segment.text:
-                utterance = self._utterance(self._prompt(segment, number))
-                number += 1
-            self._line.append(_Place(segment, utterance))
+            parts = self._script.parts(segment, self._room) if segment.text else [segment]
+            for part, piece in enumerate(parts):
+                self._line.append(self._begun(_Place(piece, number, part)))
+            number += bool(segment.text)
             self._look()
 
-    def _utterance(self, prompt: Prompt) -> Utterance:
-        within = STARTED_WITHIN if self.sounds else self._within
-        return Utterance(self._stages, prompt, self._limits.lead_blocks, patient=self.sounds, within=within)
+    def _begun(self, place: _Place) -> _Place:
+        """The place with its utterance under way."""
+        if place.segment.text:
+            prompt = self._script.prompt(place.segment, place.number, place.part)
+            later = self.sounds or bool(self._speaking())
+            place.utterance = Utterance(
+                self._stages,
+                prompt,
+                lead=self._limits.lead_blocks,
+                within=STARTED_WITHIN if later else self._within,
+                patient=later,
+                trimmed=self._script.bounded(prompt),
+                over=lambda: self._made(place),
+            )
+        return place
+
+    def _made(self, place: _Place) -> None:
+        """A segment was made, or failed. One that found too little room behind its references gives its place to its
+        parts."""
+        utterance = place.utterance
+        if utterance is None or not isinstance(utterance.error, NoRoom):
+            return
+        self._room = min(self._room, utterance.error.room)
+        parts = self._script.parts(place.segment, utterance.error.room)
+        if len(parts) > 1:
+            at = self._line.index(place)
+            del self._line[at]
+            for part, piece in enumerate(parts):
+                self._line.insert(at + part, self._begun(_Place(piece, place.number, place.part + part)))
+            utterance.error = None
+            self._look()
 
     def _look(self) -> None:
         """Something moved: there may be room, or something to hear, and the text may be wanted sooner."""

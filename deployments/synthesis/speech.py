@@ -41,6 +41,11 @@ class Speech:
         return self._watch.stats.text_chars
 
     @property
+    def ended(self) -> str:
+        """ "limit" once a segment was cut off at its limit of frames, else "complete"."""
+        return "limit" if self._watch.stats.reached_limit else "complete"
+
+    @property
     def segments(self) -> Sequence[SpokenSegment]:
         """Those that were made to their end, in order; the list grows while blocks are taken."""
         return self._speaking.segments

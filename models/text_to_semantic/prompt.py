@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -16,6 +17,9 @@ from models.text_to_semantic.network.interface import EncodedPrompt, TokenIds
 from models.text_to_semantic.prefix_cache import PrefixCache
 from models.types import EncodedReference, Prompt
 
+# Characters of a text that needs a mark at its end: without one, 162 of 500 single words went on as babble on the
+# starter, with one 7. Sentences that end at a limit, in the midst of a clause, do not.
+_SHORT = 40
 _KEPT = 1 << 17  # positions of encoded references: 64 voices of the longest prompts, some 6 MB
 
 
@@ -47,7 +51,7 @@ class PromptEncoder:
         """The prompt's values, and how far they depend on its references alone."""
         # Segments and transcripts alike pass here, whatever their way: without defuse() a text could hold the tokens
         # that end an utterance or begin another speaker's turn.
-        key, text = _key(prompt), self._prompts.text(defuse(prompt.text, self._tags))
+        key, text = _key(prompt), self._prompts.text(ended(defuse(prompt.text, self._tags)))
         prefix = self._prefix(key, prompt.references)
         values = torch.cat([prefix, text], dim=1)
         return EncodedPrompt(values, 0, None) if key is None else EncodedPrompt(values, prefix.shape[1], key)
@@ -69,6 +73,13 @@ class PromptEncoder:
             if self._prefixes.wants(key, values.shape[1]):
                 self._prefixes.keep(key, values.shape[1], lambda: values)
         return values
+
+
+def ended(text: str) -> str:
+    """A short text with a full stop, where it ends in a letter or digit."""
+    if len(text) > _SHORT or not text[-1:].isalnum():
+        return text
+    return text + ("。" if unicodedata.east_asian_width(text[-1]) in "WF" else ".")
 
 
 def _key(prompt: Prompt) -> str | None:

@@ -56,7 +56,8 @@ def main(checkpoint: str, voices: str) -> dict:
     def listen(seed: int) -> None:
         """One segment, that one replica of text-to-semantic speaks: more bytes than any buffer on the way holds, so
         that it is still being spoken when the node goes."""
-        body = {"text": "The shoal turns.", "streaming": True, "seed": seed, "format": "pcm"} | ENDLESS
+        text = "(laughing) " * 4 + "The shoal turns."  # laughs may take long: the text bounds an utterance
+        body = {"text": text, "streaming": True, "seed": seed, "format": "pcm"} | ENDLESS
         try:
             with httpx.stream("POST", url, json=body, timeout=60) as response:
                 parts = response.iter_raw()

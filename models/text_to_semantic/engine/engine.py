@@ -20,7 +20,7 @@ from models.text_to_semantic.network.interface import EncodedPrompt, Network, Pr
 from models.text_to_semantic.network.traffic import weights_per_step
 from models.text_to_semantic.network.transfer import Readback, start_readback
 from models.text_to_semantic.prefix_cache import PrefixCache
-from models.types import InvalidRequest, NotReady, Sampling, TooLarge
+from models.types import InvalidRequest, NoRoom, NotReady, Sampling
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +63,15 @@ class Engine:
         self._thread.start()
         atexit.register(self.stop)  # at its exit Python frees memory that the native kernels may still read
 
-    def submit(self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver) -> None:
-        """Queue a prompt. Raises TooLarge if it leaves no room to speak, Busy if too many wait, NotReady if broken."""
-        length = prompt.values.shape[1]
-        room = self._network.positions - length
-        if room < 1:
-            raise TooLarge(
-                f"references and text take {length} positions, the limit is {self._network.positions - 1}: "
-                "use a shorter recording or fewer references"
-            )
+    def submit(
+        self, stream_id: str, prompt: EncodedPrompt, sampling: Sampling, deliver: Deliver, needs: int = 1
+    ) -> None:
+        """Queue a prompt. Raises NoRoom if under `needs` frames fit, Busy if too many wait, NotReady if broken."""
+        length, positions = prompt.values.shape[1], self._network.positions
+        room = positions - length
+        if room < max(needs, 1):
+            asked = f"references and text take {length} of {positions} positions, and speech needs {needs}"
+            raise NoRoom(f"{asked}: use a shorter recording or fewer references", room)
         stream = Stream(stream_id, length, min(sampling.max_new_tokens, room))
         with self._wake:
             if self._stopping or not self._thread.is_alive():

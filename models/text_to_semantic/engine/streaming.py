@@ -28,7 +28,7 @@ async def submit(
         loop.call_soon_threadsafe(events.put_nowait, event)
 
     # Frames are gathered before they pass to the loop: waking it takes longer than all else that a frame needs here.
-    engine.submit(stream_id, encoded, prompt.sampling, gather(pace, put))
+    engine.submit(stream_id, encoded, prompt.sampling, gather(pace, put), prompt.needs)
     return events
 
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
+from deployments.protocols import fish
 from tests.deployments.fakes import FakeStages, recording
 
 HELLO = {"text": "Hello there.", "format": "wav"}
@@ -159,9 +160,9 @@ def test_the_clouds_clients_get_its_defaults(client: TestClient):
 )
 def test_what_fishs_own_clients_send_is_taken(client: TestClient, stages: FakeStages, asked: dict):
     assert client.post("/v1/tts", json=HELLO | asked).status_code == 200
-    sampling = stages.prompts[-1].sampling
+    sampling = fish.TTSRequest.model_validate(HELLO | asked | {"streaming": False}).sampling()
     assert sampling.max_new_tokens == (8192 if "max_new_tokens" in asked else 1024)
-    assert sampling.temperature == (0.1 if "temperature" in asked else 0.8)
+    assert stages.prompts[-1].sampling.temperature == sampling.temperature == (0.1 if "temperature" in asked else 0.8)
 
 
 def test_a_voice_that_nobody_chose_speaks_and_says_so(client: TestClient, stages: FakeStages):

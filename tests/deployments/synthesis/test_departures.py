@@ -23,7 +23,7 @@ async def hears_nothing_yet(pipeline: Pipeline, writer: Writer, stages: FakeStag
 
 async def waits_for_the_first_block(pipeline: Pipeline, writer: Writer, stages: FakeStages) -> None:
     stages.block_seconds = 60
-    writer.write("One. ")
+    writer.write("The first sentence is this one. ")
     opening = asyncio.create_task(pipeline.open(asked(writer.pieces())))
     await until(lambda: stages.active)
     opening.cancel()
@@ -39,7 +39,7 @@ async def hears_and_leaves(pipeline: Pipeline, writer: Writer, stages: FakeStage
 
 
 async def waits_for_more_text(pipeline: Pipeline, writer: Writer, stages: FakeStages) -> None:
-    writer.write("One. ")
+    writer.write("The first sentence is this one. ")
     speech = await pipeline.open(asked(writer.pieces()))
     heard = []
 

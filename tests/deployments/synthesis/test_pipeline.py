@@ -6,10 +6,12 @@ import re
 import numpy as np
 import pytest
 
-from deployments.synthesis.joining import SEAM_SECONDS
 from deployments.synthesis.pipeline import Pipeline, Pool
-from deployments.synthesis.segments import Limits, header_text, reader_options, segment_seed
+from deployments.synthesis.script import segment_seed
+from deployments.synthesis.segments import Limits, header_text, reader_options
+from deployments.synthesis.sound.joining import SEAM_SECONDS
 from deployments.synthesis.voices import VoiceLibrary
+from models.families.s1.card import CARD
 from models.types import (
     Busy,
     Gone,
@@ -97,7 +99,7 @@ async def test_segments_run_side_by_side_within_the_bound(stages: FakeStages, pi
 async def test_a_stage_stays_within_its_lead_of_a_slow_listener(stages: FakeStages, voices: VoiceLibrary):
     stages.endless = True
     pipeline = make_pipeline(stages, voices, Limits(lead_blocks=3))
-    speech = await pipeline.open(SynthesisRequest("Endless."))
+    speech = await pipeline.open(SynthesisRequest("Endless, as far as its listener can tell from what is heard."))
     await until(lambda: stages.blocks_made >= 4)
     for _ in range(50):
         await asyncio.sleep(0)
@@ -184,9 +186,10 @@ async def test_streaming_begins_with_a_shorter_segment(stages: FakeStages, pipel
 def test_a_segment_is_as_long_as_the_pool_and_the_server_let_it_be(stages: FakeStages):
     pool = Pool("cpu", "cpu", stages, "arm-board", 1000, segment_chars=100)
     asked = SynthesisRequest(LONG, chunk_length=300)
-    assert reader_options(asked, pool.limits(Limits())).limit == 100
+    assert reader_options(asked, pool.limits(Limits()), CARD, 21.5).limit == 100
     assert pool.limits(Limits(segment_chars=50)).segment_chars == 50
-    assert reader_options(asked, Limits()).limit == 300
+    assert reader_options(asked, Limits(), CARD, 21.5).limit == 300
+    assert reader_options(asked, Limits(), CARD, 50).limit < 300, "1,024 frames are 20 s"
 
 
 async def test_seeds_differ_by_segment_and_repeat_by_request(stages: FakeStages, pipeline: Pipeline):

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from deployments.monitoring.stats import RequestStats
-from deployments.synthesis.joining import SEAM_SECONDS
 from deployments.synthesis.reading import WholeText
+from deployments.synthesis.script import Script
 from deployments.synthesis.segments import Limits
+from deployments.synthesis.sound.joining import SEAM_SECONDS
 from deployments.synthesis.speaking import Speaking, SpokenSegment
+from models.text.markers import S1
 from models.text.reader import Segment
 from models.types import Busy, Prompt, Sampling
 from tests.deployments.fakes import FRAME, FakeStages, sine
@@ -24,10 +26,8 @@ SECONDS = FRAME * 6 / RATE  # of either
 
 
 def speaking(stages: FakeStages, segments: Sequence[Segment]) -> Speaking:
-    def prompt(segment: Segment, number: int) -> Prompt:
-        return Prompt(segment.text, (), Sampling(seed=number))
-
-    return Speaking(stages, WholeText(segments), prompt, Limits(), 1.0, RequestStats(0, True))
+    script = Script(Sampling(seed=3), (), True, True, S1, {}, stages.frame_rate)
+    return Speaking(stages, WholeText(segments), script, Limits(), 1.0, RequestStats(0, True))
 
 
 async def heard(stages: FakeStages, segments: Sequence[Segment]) -> tuple[np.ndarray, list[SpokenSegment]]:
@@ -71,7 +71,8 @@ async def test_pauses_are_silence_of_their_length(
 
 async def test_no_edge_of_a_pause_clicks(stages: FakeStages) -> None:
     pcm, _ = await heard(stages, [replace(A, pause=0.05), replace(B, pause=0.05)] * 4)
-    steepest = max(np.abs(np.diff(sine(number, 0, 6 * FRAME))).max() for number in range(8))
+    seeds = [prompt.sampling.seed for prompt in stages.prompts]
+    steepest = max(np.abs(np.diff(sine(seed, 0, 6 * FRAME))).max() for seed in seeds)
     assert np.abs(np.diff(pcm)).max() < 1.3 * steepest
 
 

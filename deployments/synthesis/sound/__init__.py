@@ -1,0 +1,1 @@
+"""Blocks of PCM on their way to the listener: joined, and trimmed where speech was cut off."""

@@ -135,6 +135,21 @@ def test_the_page_shows_how_a_text_is_read(open_page: Open, server: str) -> None
     expect(page.locator("#reading li").first).to_contain_text("1,250")
 
 
+def test_speech_comes_while_its_text_is_typed(open_page: Open, stages: FakeStages) -> None:
+    page = open_page(listening=True)
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_label("Speak while I type").check()
+    page.fill("#text", "")
+    speak(page)
+    page.locator("#text").press_sequentially("One sentence. And an")
+    page.wait_for_function("() => heard.some((piece) => piece.some((sample) => sample))")
+    assert [prompt.text for prompt in stages.prompts] == ["One sentence."]
+    page.locator("#text").press_sequentially("other one")
+    page.get_by_role("button", name="That is all").click()
+    expect(page.locator("#past-list")).to_contain_text("One sentence. And another one")
+    assert "".join(prompt.text for prompt in stages.prompts) == "One sentence.And another one"
+
+
 def test_a_language_is_chosen(open_page: Open) -> None:
     page = open_page()
     page.fill("#text", "Paris 2026")

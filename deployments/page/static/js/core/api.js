@@ -49,6 +49,13 @@ export async function request(path, options = {}) {
   }
 }
 
+/** A WebSocket; browsers send a key with one only as a subprotocol beside another. */
+export function socket(path) {
+  const address = new URL(path, BASE);
+  address.protocol = address.protocol.replace("http", "ws");
+  return new WebSocket(address, key ? ["realtime", `openai-insecure-api-key.${key}`] : []);
+}
+
 /** The JSON that the server answers with. */
 export const getJson = async (path, options) => (await request(path, options)).json();
 

@@ -26,6 +26,7 @@ export class Options extends EventTarget {
     this.seed = h("input", { type: "text", inputMode: "numeric", pattern: "[0-9]{0,18}", autocomplete: "off" });
     this.device = h("select");
     this.normalize = h("input", { type: "checkbox", checked: true });
+    this.along = h("input", { type: "checkbox" });
     this.deviceField = option("device", this.device);
     this.deviceField.hidden = true;
     root.append(
@@ -34,6 +35,7 @@ export class Options extends EventTarget {
       this.deviceField,
       ...SLIDERS.map((each) => this.#slider(...each)),
       option("normalize", this.normalize),
+      option("along", this.along),
     );
     document.addEventListener("language", () => this.#sliders.forEach(({ show }) => show()));
   }

@@ -8,6 +8,7 @@ import { RecordingEditor } from "../recording/editor.js";
 import { contextFor } from "../sound/output.js";
 import { server } from "../system/server.js";
 import { add } from "../voices/library.js";
+import { Along } from "./along.js";
 import { Cards } from "./cards.js";
 import * as history from "./history.js";
 import { Options } from "./options.js";
@@ -18,6 +19,7 @@ import { Writing } from "./writing.js";
 
 export class Speak {
   #take = null;
+  #along = null; // the text that is typed while it is spoken
   #speed = null; // seconds of sound a second, as last measured
 
   constructor() {
@@ -30,6 +32,7 @@ export class Speak {
     this.cards.addEventListener("change", () => (byId("own").hidden = !this.cards.own));
     this.recording.addEventListener("change", () => (byId("own-keep").disabled = !this.recording.value));
     byId("own-keep").addEventListener("click", () => this.#keepVoice().catch(complain));
+    this.writing.field.addEventListener("input", () => this.#along?.typed(this.writing.value));
     this.stage.addEventListener("again", () => this.#again());
     byId("writing").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -47,14 +50,23 @@ export class Speak {
   }
 
   #press() {
+    if (this.#take?.making && this.#along && !this.#along.finished) return this.#finish();
     if (this.#take?.making) return this.#take.stop();
     const wish = this.#wish();
-    if (wish) this.#make(wish, this.writing.expected);
+    if (!wish) return;
+    this.#along = this.options.along.checked ? new Along() : null;
+    this.#make(wish, this.writing.expected, this.#along?.receive);
+  }
+
+  /** The text that was typed along is complete; its speech goes on. */
+  #finish() {
+    this.#along.finish();
+    this.#button();
   }
 
   /** What is to be spoken; null, and a word about it, where something is missing. */
   #wish() {
-    if (!this.writing.value.trim()) {
+    if (!this.writing.value.trim() && !this.options.along.checked) {
       this.writing.field.focus();
       complain(new Error(t("speak.nothing")));
       return null;
@@ -75,15 +87,16 @@ export class Speak {
 
   #again() {
     const { wish, seed, seconds, expected } = this.#take;
+    this.#along = null;
     this.#make({ ...wish, options: { ...wish.options, seed: seed ?? "" } }, seconds || expected);
   }
 
-  #make(wish, expected) {
+  #make(wish, expected, source) {
     const take = new Take(wish, expected);
     this.#show(take);
     take.addEventListener("done", () => this.#done(take));
     for (const event of ["done", "fail"]) take.addEventListener(event, () => this.#button());
-    take.make(server()?.sample_rate ?? 44100, this.#speed);
+    take.make(server()?.sample_rate ?? 44100, this.#speed, source);
     this.#button();
   }
 
@@ -110,9 +123,10 @@ export class Speak {
 
   #button() {
     const making = Boolean(this.#take?.making);
-    setIcon(byId("speak-button"), making ? "stop" : "play");
+    const typing = making && this.#along && !this.#along.finished;
+    setIcon(byId("speak-button"), typing ? "tick" : making ? "stop" : "play");
     byId("speak-button").classList.toggle("on", making);
-    say(byId("speak-button").querySelector("span"), making ? "speak.stop" : "speak.button");
+    say(byId("speak-button").querySelector("span"), typing ? "speak.finish" : making ? "speak.stop" : "speak.button");
   }
 
   async #replay(entry) {

@@ -4,7 +4,7 @@ import { Refused, request } from "../core/api.js";
 import { t } from "../core/words.js";
 import { PcmReader } from "../sound/pcm.js";
 
-const NOTES = ["x-reference-note", "x-voice-note", "x-language-note", "x-ignored"];
+const NOTES = ["x-reference-note", "x-voice-note", "x-nothing-said", "x-ignored"];
 
 /** The form that POST /v1/tts takes. `wish`: {text, voice, recording, options}, where voice and recording may be null. */
 export function form(wish, format, streaming) {

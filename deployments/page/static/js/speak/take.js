@@ -56,12 +56,15 @@ export class Take extends EventTarget {
     return joined(this.pieces);
   }
 
-  /** Makes it and plays it meanwhile. `rate` as the server usually has it; `speed` as it was last time. In a gesture. */
-  async make(rate, speed) {
+  /**
+   * Makes it and plays it meanwhile, as `source` receives it. `rate` as the server usually has it; `speed` as it was
+   * last time. In a gesture.
+   */
+  async make(rate, speed, source = receive) {
     contextFor(rate);
     this.making = true;
     try {
-      const measured = await receive(
+      const measured = await source(
         this.wish,
         this.#leaving.signal,
         (opened) => {

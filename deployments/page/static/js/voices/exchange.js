@@ -1,5 +1,6 @@
 /** All voices as one file, to keep or to take to another server: JSON with the recordings in base64. */
 
+import { fromBase64, toBase64 } from "../core/base64.js";
 import { save } from "../core/dom.js";
 import { t } from "../core/words.js";
 import * as library from "./library.js";
@@ -20,7 +21,7 @@ export async function importFrom(file) {
   const refused = [];
   for (const { id, text, audio } of read(await file.text())) {
     try {
-      await library.add(id, await fromBase64(audio), text);
+      await library.add(id, fromBase64(audio), text);
       added++;
     } catch (error) {
       refused.push(error);
@@ -37,17 +38,4 @@ function read(content) {
     // said below
   }
   throw new Error(t("voices.no_export"));
-}
-
-function toBase64(blob) {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });
-}
-
-function fromBase64(letters) {
-  return new Blob([Uint8Array.from(atob(letters), (letter) => letter.charCodeAt(0))]);
 }

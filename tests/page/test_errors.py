@@ -104,6 +104,18 @@ def test_a_key_is_asked_for_once_and_kept_in_the_tab(open_page: Open, stages: Fa
 
 
 @pytest.mark.parametrize("api_keys", [(KEY,)])
+def test_the_key_goes_with_a_socket_too(open_page: Open, stages: FakeStages) -> None:
+    page = open_page()
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_label("Speak while I type").check()
+    page.get_by_role("button", name="Speak", exact=True).click()
+    page.get_by_role("button", name="That is all").click()
+    expect(page.locator("#past-list li")).to_have_count(1)
+
+
+@pytest.mark.parametrize("api_keys", [(KEY,)])
 def test_without_a_key_the_page_stays_and_asks_again(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("button", name="Cancel").first.click()

@@ -46,7 +46,7 @@ export function text(key, values) {
   return { data: values ? { t: key, tWith: JSON.stringify(values) } : { t: key }, textContent: t(key, values) };
 }
 
-/** Properties for `h` that name an element for screen readers, and for who rests a pointer on it. */
+/** Properties for `h` that name an element, for screen readers and as a tooltip. */
 export function label(key, values) {
   const with_ = values ? { tWith: JSON.stringify(values) } : {};
   return { data: { tLabel: key, tTitle: key, ...with_ }, "aria-label": t(key, values), title: t(key, values) };
@@ -59,7 +59,7 @@ export function say(element, key, values) {
   element.textContent = t(key, values);
 }
 
-/** Names an existing element for screen readers, and for who rests a pointer on it. */
+/** Names an existing element, for screen readers and as a tooltip. */
 export function name(element, key) {
   const { data, ...attributes } = label(key);
   Object.assign(element.dataset, data);

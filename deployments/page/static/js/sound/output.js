@@ -17,7 +17,7 @@ export function contextFor(rate) {
     if (navigator.audioSession) navigator.audioSession.type = "playback"; // else an iPhone's mute switch silences it
     context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
     ready = context.audioWorklet?.addModule(new URL("queue.js", import.meta.url));
-    ready?.catch(() => {}); // of a context that is closed meanwhile; who waits for it is told all the same
+    ready?.catch(() => {}); // where the context is closed meanwhile; a caller that awaits it is told all the same
   }
   context.resume();
   return context;

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from deployments.synthesis.speaking import EncodedAudio
+from deployments.synthesis.stages import EncodedAudio
 from tests.deployments.fakes import FakeStages, recording
 from tests.page.conftest import MICROPHONE, Open
 

@@ -18,8 +18,12 @@ KINDS: dict[str, Literal["cpu", "gpu"] | None] = {"KIND_AUTO": None, "KIND_CPU":
 
 def options(settings: Settings, checkpoint: Checkpoint, models: Mapping[str, ServedModel]) -> PlanOptions:
     """The planner's options for the first pool."""
-    footprint = Footprints(**sizes(checkpoint.language_model_config, checkpoint.codec_config))
-    return PlanOptions(settings.device, footprint, settings.stages, settings.tier, bounds(models))
+    return PlanOptions(settings.device, footprints_of(checkpoint), settings.stages, settings.tier, bounds(models))
+
+
+def footprints_of(checkpoint: Checkpoint) -> Footprints:
+    """The sizes that the planner's memory model follows from."""
+    return Footprints(**sizes(checkpoint.language_model_config, checkpoint.codec_config))
 
 
 def models_of(checkpoint: Checkpoint) -> dict[str, ServedModel]:

@@ -17,7 +17,7 @@ from deployments.synthesis.stages import EncodedAudio
 from models.checkpoint.reader import Checkpoint
 from models.reference_encoder import audio
 from models.reference_encoder.encoder import ReferenceEncoder as Network
-from models.runtime.memory import release
+from models.runtime.memory import trim
 
 
 class ReferenceEncoder:
@@ -58,6 +58,6 @@ def _load(source: Checkpoint, plan: StagePlan) -> Network:
     """A network that has encoded silence."""
     config, tensors = source.codec_config, source.codec_tensors("encoder")
     network = Network(config, tensors, plan.device, plan.precision)
-    release(tensors)
+    trim()
     network.warm_up()
     return network

@@ -18,7 +18,7 @@ from deployments.stages.batcher import Batcher
 from deployments.stages.replica import check_codec, failures_logged, prepare
 from models.checkpoint.reader import Checkpoint
 from models.runtime.buckets import doublings
-from models.runtime.memory import release
+from models.runtime.memory import trim
 from models.text_to_semantic.engine.blocks import ramp
 from models.types import Prompt
 from models.vq_decoder.decoder import Stream
@@ -100,7 +100,7 @@ def _load(source: Checkpoint, plan: Plan, streams: int) -> Network:
     stage = plan.stages[DECODER]
     tensors = source.codec_tensors("decoder")
     network = Network(source.codec_config, tensors, stage.device, stage.precision, streams)
-    release(tensors)
+    trim()
     if stage.device == "cpu":
         network.warm_up(ramp(plan.first_block, plan.block))
     else:

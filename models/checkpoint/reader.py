@@ -7,6 +7,7 @@ beside them are the family's. Weights are memory-mapped: tensors are views until
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from models.checkpoint.configs import CodecConfig, LanguageModelConfig
 from models.checkpoint.tensors import Half, belongs, codec_shapes
 from models.checkpoint.torch_files import load_torch, match, shapes_of, verify_torch
 from models.families.registry import recognise
-from models.runtime.memory import page_out
+from models.runtime.memory import page_out, trim
 from models.text_to_semantic.network.interface import TokenIds
 from models.text_to_semantic.network.weights import Weights
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import CheckpointError
 
 _CODEC = "codec.pth"
+_TRIM_EVERY = 1 << 26  # bytes of copies: else glibc would keep up to half of a codec's weights until all are read
 _REFERENCE_SHARE = 3 / 8  # of the positions that a language model knows
 
 
@@ -100,11 +102,9 @@ class Checkpoint:
         """
         return hashlib.sha256(repr(self.codec_config).encode() + _tail(self.path / _CODEC)).hexdigest()[:16]
 
-    def codec_tensors(self, half: Half) -> dict[str, Tensor]:
+    def codec_tensors(self, half: Half) -> CodecTensors:
         """One half of codec.pth, weight norm folded into `<prefix>.weight`, mask and rope buffers dropped."""
-        found, pairs = self._codec()
-        wanted = [name for name in (*pairs, *found) if belongs(name, half)]
-        return {name: _fold(*pairs[name]) if name in pairs else found[name].float() for name in wanted}
+        return CodecTensors(*self._codec(), half)
 
     def _codec(self) -> tuple[dict[str, Tensor], dict[str, tuple[Tensor, Tensor]]]:
         """All that codec.pth must hold (memory-mapped), and nothing else: tensors as they are used, and those under
@@ -116,6 +116,39 @@ class Checkpoint:
         directions = {name: direction for name, (_, direction) in pairs.items()}
         match(path, codec_shapes(self.codec_config), shapes_of(directions | found))
         return found, pairs
+
+
+class CodecTensors(Mapping[str, Tensor]):
+    """Tensors of the codec in fp32, each made when it is asked for: a network that is built from them holds one of them
+    beside its own layers, and not all."""
+
+    def __init__(self, plain: Mapping[str, Tensor], pairs: Mapping[str, tuple[Tensor, Tensor]], half: Half) -> None:
+        """`pairs`: magnitude and direction of the weights under weight norm."""
+        self._plain, self._pairs = plain, pairs
+        self._names = [name for name in (*pairs, *plain) if belongs(name, half)]
+        self._untrimmed = 0
+
+    def __getitem__(self, name: str) -> Tensor:
+        """A copy; the pages of the mapped file are given back, and so are copies that are not used any more."""
+        if self._untrimmed > _TRIM_EVERY:
+            self._untrimmed = 0
+            trim()
+        whole = self._whole(name)
+        self._untrimmed += whole.nbytes
+        return whole
+
+    def _whole(self, name: str) -> Tensor:
+        if name in self._pairs:
+            return _fold(*self._pairs[name])
+        whole = self._plain[name].to(torch.float32, copy=True)
+        page_out(self._plain[name])
+        return whole
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _weight_norm_pairs(path: Path, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

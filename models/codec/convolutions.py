@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +41,7 @@ class Convolution:
 class Reader:
     """Reads convolutions from a checkpoint's tensors by upstream's names."""
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self._tensors = tensors
 
     def conv(self, name: str, snake: str | None = None, stride: int = 1, dilation: int = 1) -> Convolution:

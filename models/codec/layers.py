@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 
@@ -33,7 +33,7 @@ Layer = Callable[[Tensor, Step], Tensor]
 class Builder:
     """Makes layers of a network from its checkpoint tensors (upstream's names, weight norm folded, fp32)."""
 
-    def __init__(self, tensors: dict[str, Tensor], device: torch.device, precision: str) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], device: torch.device, precision: str) -> None:
         """`precision` is one of `DTYPES`. A CPU runs it on the native kernels where it has some for that precision."""
         self.tensors, self.device, self._precision = tensors, device, precision
         self.dtype = DTYPES[precision]

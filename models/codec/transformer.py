@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ class WindowTransformer:
 
     def __init__(
         self,
-        tensors: dict[str, Tensor],
+        tensors: Mapping[str, Tensor],
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,
@@ -70,7 +70,7 @@ class WindowTransformer:
 class _Layer:
     def __init__(
         self,
-        tensors: dict[str, Tensor],
+        tensors: Mapping[str, Tensor],
         prefix: str,
         config: TransformerConfig,
         contexts: Contexts,

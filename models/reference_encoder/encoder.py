@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import prod
@@ -30,7 +30,7 @@ class ReferenceEncoder:
     def __init__(
         self,
         config: CodecConfig,
-        tensors: dict[str, Tensor],
+        tensors: Mapping[str, Tensor],
         device: torch.device | str,
         precision: str,
     ) -> None:
@@ -93,7 +93,7 @@ class ReferenceEncoder:
 class _Quantizer:
     """One codebook: the entry nearest in direction to the projected vector (upstream's VectorQuantize), in fp32."""
 
-    def __init__(self, tensors: dict[str, Tensor], prefix: str, device: torch.device) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], prefix: str, device: torch.device) -> None:
         self._in_weight = tensors[prefix + "in_proj.weight"][:, :, 0].to(device)
         self._in_bias = tensors[prefix + "in_proj.bias"].to(device)
         self._out_weight = tensors[prefix + "out_proj.weight"][:, :, 0].to(device)

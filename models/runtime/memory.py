@@ -61,14 +61,8 @@ def _advise(tensor: Tensor, advice: int) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), advice)
 
 
-def release(tensors: dict[str, Tensor]) -> None:
-    """Page out the tensors that a network was built from, empty the dictionary, and let the allocator return the memory
-    that building took.
-
-    glibc keeps freed memory for itself: about 0.2 GB after loading S1-mini's codec.
-    """
-    for tensor in tensors.values():
-        page_out(tensor)
-    tensors.clear()
+def trim() -> None:
+    """Let the allocator return the memory that building a network took: glibc keeps freed memory for itself, some
+    0.1 GB after loading S1-mini's codec."""
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from math import prod
@@ -48,7 +48,7 @@ class VQDecoder:
     def __init__(
         self,
         config: CodecConfig,
-        tensors: dict[str, Tensor],
+        tensors: Mapping[str, Tensor],
         device: torch.device | str,
         precision: str,
         max_streams: int,

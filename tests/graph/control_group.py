@@ -39,6 +39,17 @@ class ControlGroup:
         """Bytes, of cached files too."""
         return int(self._file("used").read_text())
 
+    def anonymous(self) -> int:
+        """Bytes that belong to no file."""
+        return self._stat("rss" if V1.exists() else "anon")
+
+    def mapped(self) -> int:
+        """Bytes of files that its processes have mapped; the kernel can take them back."""
+        return self._stat("mapped_file" if V1.exists() else "file_mapped")
+
+    def _stat(self, key: str) -> int:
+        return int(re.search(rf"^{key} (\d+)", (self.path / "memory.stat").read_text(), re.MULTILINE)[1])
+
     def peak(self) -> int:
         """The most bytes that were ever used."""
         return int(self._file("peak").read_text())

@@ -220,3 +220,14 @@ def test_weights_stay_in_the_file(tiny: Path) -> None:
 
 def test_a_reference_leaves_room_for_speech(tmp_path: Path) -> None:
     assert Checkpoint(build_tiny(tmp_path / "short", max_seq_len=512)).longest_reference == 192 / 50
+
+
+@pytest.mark.parametrize("half", ["encoder", "decoder"])
+def test_codec_tensors_are_made_when_they_are_asked_for(tiny: Path, half: str) -> None:
+    """So that loading holds one of them beside the network's own weights, and not all."""
+    tensors = Checkpoint(tiny).codec_tensors(half)
+    assert len(tensors) == len(set(tensors)) > 10
+    for name in tensors:
+        first, second = tensors[name], tensors[name]
+        assert first.dtype == torch.float32 and torch.equal(first, second)
+        assert first.data_ptr() != second.data_ptr(), f"{name} is kept"

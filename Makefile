@@ -65,15 +65,19 @@ $(PROJECT): $(PACKAGES)
 native: $(PROJECT)
 	@$(RUN) -m models.native || true
 
-# Two processes: one for what starts Ray, which waits much of its time, one for the rest. ARGS take one.
 PYTEST := $(RUN) -m pytest --timeout 300
-TOGETHER := -n 2 --dist loadgroup
 
+# What starts Ray waits much of its time, so the rest runs beside it. That one's output comes at the end.
 test: install dev
-	$(PYTEST) $(or $(ARGS),$(TOGETHER))
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	@$(PYTEST) -m "not ray" > $(VENV)/tests.log 2>&1 & beside=$$!; trap "kill $$beside 2> /dev/null" EXIT INT TERM; \
+	$(PYTEST) -m ray; ray=$$?; wait $$beside; rest=$$?; cat $(VENV)/tests.log; exit $$((ray ? ray : rest))
+endif
 
 check: lint install
-	$(PYTEST) -m "not slow" $(TOGETHER)
+	$(PYTEST) -m "not slow"
 
 pictures: install dev
 	mkdir -p docs && SHOAL_PICTURES=docs $(RUN) -m pytest -q tests/page/test_real_graph.py

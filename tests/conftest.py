@@ -23,14 +23,13 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/.../network/fused.py
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+@pytest.hookimpl(tryfirst=True)  # before pytest picks by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start Ray are slow and stay in one process, to share it; other files stay whole."""
+    """Tests that start Ray are slow, and run in one process, to share it."""
     for item in items:
-        starts_ray = RAY.intersection(getattr(item, "fixturenames", ())) or item.path.parent == ROOT / "tests" / "graph"
-        if starts_ray:
+        if RAY.intersection(getattr(item, "fixturenames", ())) or item.path.parent == ROOT / "tests" / "graph":
+            item.add_marker("ray")
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray else str(item.path)))
 
 
 @pytest.fixture(scope="session")

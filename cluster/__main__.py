@@ -116,6 +116,8 @@ def _show(pool: str, found: Plan) -> None:
         f"text up to {found.text_limit} characters{hot}, expected RTF {found.expected_rtf:g}, "
         f"{found.expected_memory_gb:g} GB for one replica of each stage"
     )
+    if found.warning:
+        console.print(found.warning)
 
 
 def _explain(found: Plan) -> None:

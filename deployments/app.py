@@ -74,6 +74,8 @@ def _build(args: dict[str, Any]) -> serve.Application:
         csvlog.write_hardware(settings.csv_folder, planned.first.tier, machines, planned.to_dict())
     logger.info("pools: %s: %s", ", ".join(planned.plans), planned.reason)
     for pool, plan in planned.plans.items():
+        if plan.warning:
+            logger.warning("pool %s: %s", pool, plan.warning)
         for name, stage in plan.stages.items():
             logger.info("pool %s: %s on %s: %s", pool, name, stage.device, "; ".join(stage.reasons))
     return graph(settings, checkpoint, planned, machines, planning.as_planned(models, planned.first))

@@ -23,7 +23,8 @@ def sizes(language_model: LanguageModelConfig, codec: CodecConfig) -> dict[str, 
     embedding_params: those of them that are looked up and never multiplied
     codec_encoder_params, codec_decoder_params: weights of the codec's halves
     kv_values_per_token: keys and values of one position in the slow transformer
-    slot_tokens, prefix_tokens: positions that a slot has room for, and that a kept voice takes
+    positions, most_positions: of a slot, as usual and at most; padding_positions: more of them in torch's cache
+    prefix_tokens: positions that a kept voice takes
     encoder_values_per_slot, decoder_values_per_slot: activations of one recording, and of one stream's block
     decoder_state_values: the decoder's memory of an open stream, mostly the window of its attention
     """
@@ -37,7 +38,9 @@ def sizes(language_model: LanguageModelConfig, codec: CodecConfig) -> dict[str, 
         "codec_encoder_params": _codec_params(codec, "encoder"),
         "codec_decoder_params": _codec_params(codec, "decoder"),
         "kv_values_per_token": 2 * slow.n_layer * slow.n_local_heads * slow.head_dim,
-        "slot_tokens": min(POSITIONS, language_model.max_seq_len) + CONTEXT_BUCKET,
+        "positions": min(POSITIONS, language_model.max_seq_len),
+        "most_positions": language_model.max_seq_len,
+        "padding_positions": CONTEXT_BUCKET,
         "prefix_tokens": PREFIX_POSITIONS,
         "encoder_values_per_slot": _ENCODER_TENSORS * codec.encoder_dim * _ENCODER_FRAMES * codec.frame_length,
         "decoder_values_per_slot": _DECODER_TENSORS * _last_channels(codec) * _DECODER_FRAMES * codec.frame_length,

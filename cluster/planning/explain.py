@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cluster.machine.profile import HardwareProfile
+from cluster.planning.fitting import Choice
 from cluster.planning.overrides import REPLICAS
 from cluster.planning.plan import StageBounds, StagePlan
 from cluster.planning.shares import usable_cores
-from cluster.planning.sizing import Choice
 from cluster.planning.stages import LM
 from cluster.planning.tiers import Tier
 
@@ -66,6 +66,15 @@ def whole(tier: Tier, machines: Sequence[HardwareProfile], spare: bool, named: b
         if spare
         else "redeployment stops old replicas before it starts new ones: the machines do not hold both",
     )
+
+
+def scarce(given_up: Sequence[str], machines: Sequence[HardwareProfile]) -> str | None:
+    """The warning about what was given up so that the stages fit into memory."""
+    if not given_up:
+        return None
+    names = ", ".join(machine.hostname for machine in machines)
+    ways = ", ".join(dict.fromkeys(given_up))
+    return f"Memory is scarce on {names}, so it runs with {ways}. Close other programs for more."
 
 
 def stage(

@@ -13,15 +13,28 @@ from dataclasses import dataclass
 from cluster.planning.stages import DECODER, ENCODER, LM
 
 GB = 1e9
-# Of int16 only most weights are, and where the kernels cannot be compiled, none.
 BYTES = {"fp32": 4, "bf16x3": 4, "int16": 4, "bf16": 2, "fp16": 2}
-# Bytes of a weight of a linear layer with its share of a scale; in int4 the two heads, 1 % of all weights, stay int8.
-QUANTIZED = {"int8": 1.02, "int4": 0.54}
+# Bytes per weight of a linear layer with its share of a scale; in int4 the heads, 1 % of all weights, stay int8.
+QUANTIZED = {"int8": 1.03, "int4": 0.54}
+CACHED = 2  # bytes per value of the native kernels' cache, which is bf16
+# Bytes per weight of the decoder on a CPU, with its copies in oneDNN's layouts and what loading holds. The figure of
+# int16 is loading's; it keeps half of that, or as much as fp32 where its kernels cannot be compiled.
+DECODER_ON_CPU = {"fp32": 5.2, "bf16": 3.4, "int16": 4.0, "bf16x3": 5.2}
 # Weights of a codec's half below which a second thread on a CPU costs more time than it saves, as threads sleep between
 # operations: the starter (1.3 M) encodes 3 s in 77 ms with one thread and 229 with two, and decodes half a second in 23
 # and 66; S1-mini's halves (some 200 M) gain from each.
 WORTH_THREADS = 10_000_000
-CPU_COPIES = {DECODER: 2.0}  # of the weights: oneDNN keeps them in layouts of its own too
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a replica must hold: `slots` side by side, prefixes of `voices` that stay cached, `streams` that may be open
+    in a decoder, and in text-to-semantic `positions` per slot (None: the usual number)."""
+
+    slots: int = 1
+    voices: int = 0
+    streams: int = 0
+    positions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +42,18 @@ class Footprints:
     """Sizes of one checkpoint; the defaults are S1-mini's.
 
     Where they come from is said, and computed, in `models.footprint`. `*_values*` count values, so that the bytes
-    follow the precision: keys and values per position, of which a slot pre-allocates `slot_tokens` and a voice whose
-    prefix stays cached takes `prefix_tokens`; activations of one recording in the encoder, and of one stream's block in
-    the decoder; what the decoder remembers of every stream that may be open. `runtime_gb`: a process with torch and the
-    kernels that it makes; `cuda_context_gb`: VRAM that a CUDA process takes before its first tensor; `cuda_host_gb`:
+    follow the precision: keys and values per position, of which a slot has `positions` (at most `most_positions`, and
+    `padding_positions` more in torch's cache) and a voice whose prefix stays cached `prefix_tokens`; activations of one
+    recording in the encoder, and of one stream's block in the decoder; what the decoder remembers of every stream that
+    may be open. `runtime_gb`: a process with torch, Ray and the kernels that it makes; `tokenizer_gb`: the tokenizer
+    and the engine beside it; `cuda_context_gb`: VRAM that a CUDA process takes before its first tensor; `cuda_host_gb`:
     its RAM.
 
-    Measured on a CPU, as private memory at its peak (libraries and checkpoint are mapped, 0.3 to 0.5 GB that replicas
-    share and the margin covers), GB against this model's: encoder fp32 1.37 (1.51), bf16 with two recordings 1.03
-    (1.10); decoder of 32 streams bf16 with 4 slots 1.38 (1.48), with 8 1.45 (1.64), fp32 with 4 2.48 (2.51); stages of
-    the tiny checkpoint 0.36 to 0.50 (0.45 to 0.48). Text-to-semantic in int8 took 1.66 with 4 slots and 2.78 with 16
-    (2.66 and 5.48) where slots were a third full: the model counts full ones. On CUDA torch's allocations of
-    text-to-semantic in bf16 with 64 slots were 17.1 (16.9).
+    Measured on a CPU by `python -m tests.bench.footprints`, as anonymous memory at its peak (libraries, checkpoint and
+    embeddings are mapped files), GB against this model's: text-to-semantic in int8 with 1 slot 1.29 (1.26), and two
+    voices 1.48 (1.43), with 4 slots 2.16 (2.14), in int4 1.23 (1.19); decoder fp32 1.43 (1.44), bf16 1.05 (1.06), int16
+    1.22 (1.21); encoder fp32 1.44 (1.44), bf16 0.92 (0.91). On CUDA torch's allocations of text-to-semantic in bf16
+    with 64 slots were 17.1 (16.9).
     """
 
     text_to_semantic_params: int = 704_900_000
@@ -48,12 +61,15 @@ class Footprints:
     codec_encoder_params: int = 207_200_000
     codec_decoder_params: int = 184_500_000
     kv_values_per_token: int = 57_344
-    slot_tokens: int = 2112
+    positions: int = 2048
+    most_positions: int = 8192
+    padding_positions: int = 64
     prefix_tokens: int = 768
     encoder_values_per_slot: int = 58_720_256
     decoder_values_per_slot: int = 19_660_800
     decoder_state_values: int = 2_097_152
-    runtime_gb: float = 0.45
+    runtime_gb: float = 0.38
+    tokenizer_gb: float = 0.12
     cuda_context_gb: float = 0.5
     cuda_host_gb: float = 1.2
 
@@ -65,24 +81,31 @@ class Footprints:
         if self.embedding_params > self.text_to_semantic_params:
             raise ValueError("embedding_params are part of text_to_semantic_params and cannot exceed them")
 
-    def stage_gb(
-        self, stage: str, device: str, precision: str, quantization: str, slots: int, voices: int, streams: int
-    ) -> float:
-        """Memory of one replica on its device (VRAM on cuda, RAM else), without margin; `voices`: prefixes kept;
-        `streams`: that may be open in a decoder."""
-        width = BYTES[precision]
-        copies = CPU_COPIES.get(stage, 1.0) if device == "cpu" else 1.0
+    def stage_gb(self, stage: str, device: str, precision: str, quantization: str, room: Room) -> float:
+        """Memory of one replica on its device (VRAM on cuda, RAM else), without margin."""
+        base = self.cuda_context_gb if device == "cuda" else self.runtime_gb
         if stage == LM:
-            linear = self.text_to_semantic_params - self.embedding_params
-            weights = self.embedding_params * width + linear * QUANTIZED.get(quantization, width)
-            working = self.kv_values_per_token * (slots * self.slot_tokens + voices * self.prefix_tokens)
-        elif stage == ENCODER:
-            weights = self.codec_encoder_params * width * copies
-            working = slots * self.encoder_values_per_slot
-        else:
-            weights = self.codec_decoder_params * width * copies
-            working = slots * self.decoder_values_per_slot + streams * self.decoder_state_values
-        return (weights + working * width) / GB + (self.cuda_context_gb if device == "cuda" else self.runtime_gb)
+            own = 0 if device == "cuda" else self.tokenizer_gb
+            return base + own + self._text_to_semantic(device, precision, quantization, room) / GB
+        width = BYTES[precision]
+        at_once = 1 if device == "cpu" else room.slots  # on a CPU streams and recordings run one by one
+        if stage == ENCODER:
+            values = at_once * self.encoder_values_per_slot
+            return base + (self.codec_encoder_params + values) * width / GB
+        each = DECODER_ON_CPU[precision] if device == "cpu" else width
+        values = at_once * self.decoder_values_per_slot + room.streams * self.decoder_state_values
+        return base + (self.codec_decoder_params * each + values * width) / GB
+
+    def _text_to_semantic(self, device: str, precision: str, quantization: str, room: Room) -> float:
+        """Bytes of weights and cache. On a CPU integer weights run on the native kernels, which read embeddings from
+        the mapped checkpoint."""
+        width = BYTES[precision]
+        native = device == "cpu" and quantization in QUANTIZED
+        embeddings = 0 if native else self.embedding_params * width
+        linear = (self.text_to_semantic_params - self.embedding_params) * QUANTIZED.get(quantization, width)
+        positions = (room.positions or self.positions) + (0 if native else self.padding_positions)
+        cached = room.slots * positions + room.voices * self.prefix_tokens
+        return embeddings + linear + cached * self.kv_values_per_token * (CACHED if native else width)
 
     def worth_threads(self, stage: str) -> bool:
         """Whether several threads make a stage faster on a CPU."""

@@ -20,6 +20,7 @@ Replicas = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+LEAST_POSITIONS = 256  # of a slot: the words and frames of a short sentence without a reference
 REPLICAS = ("min_replicas", "initial_replicas", "max_replicas")
 
 
@@ -40,6 +41,7 @@ class StageOverride(BaseModel):
     min_replicas: Replicas | None = None
     initial_replicas: Replicas | None = None
     max_replicas: Count | None = None
+    max_positions: Annotated[int, Field(ge=LEAST_POSITIONS)] | None = None
 
 
 def read(options: PlanOptions, machines: Sequence[HardwareProfile]) -> dict[str, StageOverride]:
@@ -54,6 +56,9 @@ def read(options: PlanOptions, machines: Sequence[HardwareProfile]) -> dict[str,
         if stage not in STAGES:
             raise PlanError(f"stage {stage!r} is unknown{_nearest(str(stage), STAGES)}")
     wanted = {stage: _read_stage(stage, options.stages.get(stage) or {}) for stage in STAGES}
+    most = options.footprints.most_positions
+    if (wanted[LM].max_positions or 0) > most:
+        raise PlanError(f"{LM}: max_positions {wanted[LM].max_positions} is over the {most} that the checkpoint knows")
     bounds = {stage: options.bounds.get(stage, StageBounds()) for stage in STAGES}
     return {stage: _bounded(stage, wanted[stage], bounds[stage], machines) for stage in STAGES}
 
@@ -79,6 +84,8 @@ def _read_stage(stage: str, given: Mapping[str, object]) -> StageOverride:
             raise PlanError(f"{stage}: {names.format(smaller, larger)}: make the first the smaller one")
     if (quantization := wanted.quantization or "none") != "none" and stage != LM:
         raise PlanError(f"{stage}: {quantization} exists for text_to_semantic only: set quantization to none")
+    if wanted.max_positions and stage != LM:
+        raise PlanError(f"{stage}: max_positions belongs to text_to_semantic: set it there")
     if wanted.compile and stage != LM:
         raise PlanError(f"{stage}: only text_to_semantic is compiled: remove compile or set it to false")
     return wanted

@@ -43,7 +43,8 @@ class StagePlan:
     placement only; `threads` is what torch gets (set OMP_NUM_THREADS and torch.set_num_threads to it: Ray sets one
     thread for requests of up to one CPU), on `cores` where a machine has two kinds. `memory_gb`: one replica, in VRAM
     on cuda and RAM else. `avoid_nodes`: node ids where the scheduler could place the stage but which it is not sized
-    for. `per_node`: replicas that the scheduler may place on one node."""
+    for. `per_node`: replicas that the scheduler may place on one node. `max_positions`: of a slot of text-to-semantic,
+    its prompt and frames; None for the other stages."""
 
     device: str
     precision: str
@@ -58,6 +59,7 @@ class StagePlan:
     initial_replicas: int
     max_replicas: int
     per_node: int
+    max_positions: int | None = None
     cores: CoreKind = "all"
     avoid_nodes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
@@ -68,7 +70,7 @@ class Plan:
     """`tier` is that of the weakest machine that runs text-to-semantic. Text in characters (`text_limit_hot`: while a
     machine is hot, None for no other limit), blocks in frames, `expected_memory_gb` of one replica of each stage,
     `expected_rtf` of one stream. `spare`: the machines hold every replica to start twice, so that a redeployment can
-    start the new ones before it stops the old."""
+    start the new ones before it stops the old. `warning` says what was given up for want of memory."""
 
     tier: str
     text_limit: int
@@ -83,6 +85,7 @@ class Plan:
     spare: bool
     stages: dict[str, StagePlan]
     reasons: tuple[str, ...] = ()
+    warning: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready."""

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from cluster.machine.profile import HardwareProfile
 from cluster.planning import explain, overrides, shares
 from cluster.planning.abilities import has_device
+from cluster.planning.fitting import Choice, Fitter, usable_gb
 from cluster.planning.footprints import Footprints
 from cluster.planning.overrides import StageOverride, check_num_gpus, check_possible
 from cluster.planning.plan import Plan, PlanError, PlanOptions, StageBounds, StagePlan
 from cluster.planning.shares import Need, Share
-from cluster.planning.sizing import Choice, Sizer, Sizing, feeds, usable_gb
+from cluster.planning.sizing import Sizer, Sizing, feeds
 from cluster.planning.stages import DECODER, ENCODER, LM, STAGES
 
 
@@ -25,6 +26,7 @@ class _Draft:
     choice: Choice
     hosts: tuple[HardwareProfile, ...]
     reasons: list[str]
+    asleep: bool = False
     num_gpus: float = 0.0
 
 
@@ -39,9 +41,9 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
         raise PlanError("two profiles carry the same node id: give every machine its own")
     notes: list[str] = []
     locks = _locks(options, wanted, machines, notes)
-    sizer = Sizer(options.footprints, wanted, options.bounds, locks, options.tier)
+    sizer = Sizer(Fitter(options.footprints, wanted, options.bounds, locks), options.tier)
     sizing = sizer.text_to_semantic(machines, notes)
-    drafts = _draft(sizer, sizing, machines, notes)
+    drafts, given_up = _draft(sizer, sizing, machines, notes)
     for stage, draft in drafts.items():
         check_possible(stage, wanted[stage], draft.choice.device, list(draft.hosts))
     _divide_gpus(drafts, sizing, wanted)
@@ -63,6 +65,7 @@ def make(profiles: Sequence[HardwareProfile], options: PlanOptions | None = None
         spare=spare,
         stages=stages,
         reasons=explain.whole(tier, sizing.machines, spare, options.tier != "auto"),
+        warning=explain.scarce(given_up, sizing.machines),
     )
 
 
@@ -90,22 +93,31 @@ def _locks(
     return {stage: wanted[stage].device or everywhere for stage in STAGES}
 
 
-def _draft(sizer: Sizer, sizing: Sizing, machines: Sequence[HardwareProfile], notes: list[str]) -> dict[str, _Draft]:
-    lm, names = sizing.choices[LM], ", ".join(m.hostname for m in sizing.machines)
+def _draft(
+    sizer: Sizer, sizing: Sizing, machines: Sequence[HardwareProfile], notes: list[str]
+) -> tuple[dict[str, _Draft], list[str]]:
+    """Every stage on its device, and what was given up so that they fit."""
+    lm, names = sizing.fit.choices[LM], ", ".join(m.hostname for m in sizing.machines)
     shared = [*dict.fromkeys(notes), f"{lm.device}: tier {sizing.tier.name} ({names})"]
-    drafts = {stage: _Draft(choice, sizing.machines, list(shared)) for stage, choice in sizing.choices.items()}
+    drafts = {stage: _Draft(choice, sizing.machines, list(shared)) for stage, choice in sizing.fit.choices.items()}
+    fits = [sizing.fit]
     outside: dict[str, list[str]] = {}
     for stage in (ENCODER, DECODER):
         if stage not in drafts:
             outside.setdefault("cpu" if sizer.locks[stage] == "auto" else sizer.locks[stage], []).append(stage)
     usable = usable_gb(lm.device, sizing.tier.margin_gb, sizing.machines)
     for device, stages in outside.items():
-        choices, hosts = sizer.elsewhere(stages, device, sizing, machines)
+        found, hosts = sizer.elsewhere(stages, device, sizing, machines)
+        fits.append(found)
         for stage in stages:
             locked = sizer.locks[stage] != "auto"
             why = f"{usable:.1f} GB usable on {lm.device} does not hold it beside text_to_semantic's {lm.gb:.1f} GB"
-            drafts[stage] = _Draft(choices[stage], hosts, [f"{device}: {'asked for, so locked' if locked else why}"])
-    return drafts
+            reason = f"{device}: {'asked for, so locked' if locked else why}"
+            drafts[stage] = _Draft(found.choices[stage], hosts, [reason])
+    if any(found.asleep for found in fits):
+        drafts[ENCODER].asleep = True
+        drafts[ENCODER].reasons.append("it sleeps while no voice is encoded: memory does not hold every stage for good")
+    return drafts, [words for found in fits for words in found.given_up]
 
 
 def _divide_gpus(drafts: Mapping[str, _Draft], sizing: Sizing, wanted: Mapping[str, StageOverride]) -> None:
@@ -140,8 +152,9 @@ def _stages(
         share = shares.weakest([divided[m.node][stage] for m in draft.hosts])
         given[stage] = Share(wanted[stage].threads or share.threads, wanted[stage].num_cpus or share.num_cpus)
         _check_threads(stage, wanted[stage], draft.hosts)
-        ram = footprints.host_gb(draft.choice.device, draft.choice.gb)
+        ram = 0.0 if draft.asleep else footprints.host_gb(draft.choice.device, draft.choice.gb)
         needs[stage] = Need(given[stage].num_cpus, draft.num_gpus, ram)
+    scarce = drafts[ENCODER].asleep
     stages: dict[str, StagePlan] = {}
     for stage in (LM, DECODER, ENCODER):
         draft, asked = drafts[stage], wanted[stage]
@@ -153,11 +166,12 @@ def _stages(
         if stage == LM and draft.choice.device == "cpu":
             apart = {host: shares.on_own_cores(host, given[stage].threads, n) for host, n in held.items()}
         most = sum(apart.values())
-        if draft.choice.device == "mps":  # one GPU, that the scheduler does not count
+        # A Mac's one GPU is none that the scheduler counts; and what a sleeping encoder needs must stay free.
+        if draft.choice.device == "mps" or scarce:
             most = min(most, len(draft.hosts))
         if stage == ENCODER:  # busy once a voice
             most = min(most, stages[LM].max_replicas)
-        start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 1
+        start = sum(feeds(sizing, m) for m in draft.hosts) if stage == LM else 0 if draft.asleep else 1
         replicas = _replicas(stage, start, most, asked, needs)
         if draft.choice.device == "cpu" and not asked.threads:
             beside = held if replicas[2] > most else apart
@@ -178,6 +192,7 @@ def _stages(
             initial_replicas=replicas[1],
             max_replicas=replicas[2],
             per_node=max(1, min(replicas[2], max(held.values()))),
+            max_positions=(asked.max_positions or footprints.positions) if stage == LM else None,
             cores=shares.kind_of_cores(stage, given[stage].threads, draft.choice.device, draft.hosts),
             avoid_nodes=avoid,
         )
@@ -219,7 +234,7 @@ def _check_threads(stage: str, wanted: StageOverride, hosts: Sequence[HardwarePr
 def _replicas(
     stage: str, start: int, most: int, wanted: StageOverride, needs: Mapping[str, Need]
 ) -> tuple[int, int, int]:
-    """(min, initial, max); explicit figures win and pull the planned ones with them."""
+    """(min, initial, max), planned with `start` at first; explicit figures win and pull the planned ones with them."""
     if most < 1:
         total = sum(need.ram_gb for need in needs.values())
         raise PlanError(
@@ -227,7 +242,7 @@ def _replicas(
             f"{sum(n.num_cpus for n in needs.values()):g} CPUs in all): lower num_cpus, or use a larger machine"
         )
     high = wanted.max_replicas or max(most, wanted.initial_replicas or 1, wanted.min_replicas or 1)
-    low = min(1, wanted.initial_replicas if wanted.initial_replicas is not None else 1)
+    low = min(1, wanted.initial_replicas if wanted.initial_replicas is not None else start)
     low = wanted.min_replicas if wanted.min_replicas is not None else low
     if wanted.initial_replicas is not None:
         return low, wanted.initial_replicas, high

@@ -76,6 +76,8 @@ def plan(
         standby = _further(profiles, [main], options, PoolOptions("cpu"))
     except PlanError as error:
         return Pools({device: main}, f"one pool: no CPU pool fits beside it: {error}")
+    if standby.warning:
+        return Pools({device: main}, f"one pool: no CPU pool fits beside it: {standby.warning}")
     return Pools({device: main, "cpu": standby}, f"the CPU stands by for when {device} is busy, full or down")
 
 

@@ -22,7 +22,7 @@ from models.runtime.precision import DTYPES
 from models.text_to_semantic.engine.blocks import Pace, ramp
 from models.text_to_semantic.engine.engine import Engine
 from models.text_to_semantic.engine.streaming import blocks, submit
-from models.text_to_semantic.load import load_engine
+from models.text_to_semantic.load import POSITIONS, load_engine
 from models.text_to_semantic.network.linear import Quantization
 from models.text_to_semantic.prompt import PromptEncoder
 from models.types import EncodedReference, Finished, Prompt
@@ -43,6 +43,7 @@ def load_planned(checkpoint: Checkpoint, plan: Plan, lead: int, replicas: int = 
         quantization=cast("Quantization", stage.quantization),  # one of the plan's
         compiled=stage.compile,
         slots=stage.slots,
+        positions=stage.max_positions or POSITIONS,
         threads=stage.threads,
         voices=plan.prefix_cache_voices,
         lead=lead,

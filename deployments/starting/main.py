@@ -40,8 +40,8 @@ def _serve(path: Path, port: str | None, host: str | None, console: Console, sto
     for line in screen.found(checked.machine):
         console.print(line)
     if checked.planned:
-        told = screen.runs(checked.settings, checked.planned) + screen.slow(checked.planned, checked.weights)
-        for line in told:
+        told = screen.runs(checked.settings, checked.planned) + screen.scarce(checked.planned)
+        for line in told + screen.slow(checked.planned, checked.weights):
             console.print(line)
     if stopping.is_set():
         return 0

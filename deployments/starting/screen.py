@@ -38,6 +38,11 @@ def runs(settings: Settings, planned: Pools) -> list[str]:
     return _table(rows)
 
 
+def scarce(planned: Pools) -> list[str]:
+    """A warning where memory is so little that something was given up for it."""
+    return list(dict.fromkeys(plan.warning for plan in planned.plans.values() if plan.warning))
+
+
 def slow(planned: Pools, weights: int) -> list[str]:
     """A warning where a listener would hear gaps. A tier's expected RTF is that of S1-mini; a checkpoint of few
     `weights` is faster."""

@@ -44,11 +44,13 @@ def load_engine(
     threads: int,
     voices: int,
     lead: int,
+    positions: int = POSITIONS,
     memory: Callable[[int], int] | None = None,
 ) -> tuple[PromptEncoder, Engine]:
     """A prompt encoder, and an engine that has spoken once, so that no user waits for what a first call sets up.
 
-    `voices` of 30 s fit the prefix cache; `lead` is in frames, `memory` as for `Engine`. Raises CheckpointError.
+    `voices` of 30 s fit the prefix cache; `lead` is in frames; `positions` bounds prompt plus frames of a slot;
+    `memory` as for `Engine`. Raises CheckpointError.
     """
     encoder = checkpoint.prompt_encoder()
     network = make_network(
@@ -59,6 +61,7 @@ def load_engine(
         slots=slots,
         threads=threads,
         compiled=compiled,
+        positions=positions,
     )
     engine = Engine(
         network,

@@ -21,7 +21,7 @@ def test_a_plan_without_a_checkpoint_is_for_s1_mini() -> None:
     usual, found = Footprints(), sizes(S1_MINI.language_model.network, S1_MINI.codec)
     assert {name: getattr(usual, name) for name in found} == pytest.approx(found, rel=1e-3)
     others = {each.name for each in fields(Footprints)} - found.keys()
-    assert others == {"runtime_gb", "cuda_context_gb", "cuda_host_gb"}, "what no checkpoint decides"
+    assert others == {"runtime_gb", "tokenizer_gb", "cuda_context_gb", "cuda_host_gb"}, "what no checkpoint decides"
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -11,7 +11,7 @@ from cluster.machine.profile import Cpu, Gpu, HardwareProfile
 from cluster.planning.footprints import Footprints
 from cluster.planning.plan import Plan, PlanError, PlanOptions
 from cluster.planning.planner import make
-from cluster.planning.stages import LM, STAGES
+from cluster.planning.stages import ENCODER, LM, STAGES
 from tests.cluster.machines import SMALL
 
 cpus = st.builds(
@@ -88,9 +88,12 @@ def test_whatever_is_planned_fits(cluster, footprints, device, seed) -> None:
     event(plan.stages[LM].device)
     assert tuple(plan.stages) == STAGES
     assert placeable(cluster, plan, random.Random(seed))
+    asleep = "sleeps" in (plan.warning or "")
+    event(plan.warning or "comfortable")
     for stage in plan.stages.values():
         assert stage.threads >= 1 and stage.slots >= 1 and stage.num_cpus > 0
-        assert 1 <= stage.min_replicas <= stage.initial_replicas <= stage.max_replicas
+        assert stage.min_replicas <= stage.initial_replicas <= stage.max_replicas >= 1
+        assert stage.min_replicas == (0 if asleep and stage is plan.stages[ENCODER] else 1)
         assert (stage.device == "cuda") == (stage.num_gpus > 0)
         assert 1 <= stage.per_node <= stage.max_replicas
         homes = [m for m in cluster if m.node not in stage.avoid_nodes and m.cpus >= stage.num_cpus]

@@ -79,9 +79,15 @@ def test_a_codec_stage_locked_to_the_cpu_keeps_the_standby_pool() -> None:
 
 
 def test_where_ram_does_not_hold_it_there_is_none_and_the_reason_says_so() -> None:
-    pools = plan(machines("m1-air"))
+    pools = plan([dataclasses.replace(machine("m1-air"), ram_available=7_500_000_000)])
     assert list(pools.plans) == ["mps"]
     assert "no CPU pool fits beside it" in pools.reason and "GB usable RAM on m1-air" in pools.reason
+
+
+def test_a_pool_that_would_have_to_give_something_up_does_not_stand_by() -> None:
+    pools = plan(machines("m1-air"))
+    assert list(pools.plans) == ["mps"] and not pools.first.warning
+    assert "no CPU pool fits beside it: Memory is scarce on m1-air" in pools.reason
 
 
 def test_where_no_cpu_is_left_there_is_none_and_the_reason_says_so() -> None:
@@ -128,7 +134,11 @@ def test_the_same_pools_run_where_a_device_is_missing() -> None:
     ("name", "wanted", "message"),
     [
         ("ryzen-5", {"cuda": PoolOptions("cuda")}, "no machine has cuda for cuda"),
-        ("m1-air", {"mps": PoolOptions("mps"), "cpu": PoolOptions("cpu")}, "pool cpu: .*GB usable RAM"),
+        (
+            "m1-air",
+            {"mps": PoolOptions("mps", {LM: {"slots": 8}}), "cpu": PoolOptions("cpu")},
+            "pool cpu: .*usable RAM",
+        ),
         ("rtx-4090", {"cpu": PoolOptions("cpu", {LM: {"device": "cuda"}})}, "pool cpu is on cpu, but .* cuda"),
         (
             "rtx-4090",

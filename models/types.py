@@ -79,13 +79,15 @@ class EncodedReference:
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """One segment of text to speak in the voice of the references. `streamed`: a listener waits for its first sound.
-    `needs`: frames that must fit behind the prompt, or it is refused with NoRoom."""
+    `needs`: frames that must fit behind the prompt, or it is refused with NoRoom. `keeps_codes`: they come back at its
+    end, for a later segment to follow the voice."""
 
     text: str
     references: tuple[EncodedReference, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     streamed: bool = True
     needs: int = 1
+    keeps_codes: bool = False
 
 
 class Flush(Enum):

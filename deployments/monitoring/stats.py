@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+import numpy as np
 import psutil
 
 from cluster.machine.monitor import Load, Usage
@@ -65,13 +66,15 @@ class Generated:
 @dataclass(frozen=True, slots=True)
 class SegmentStats:
     """The last item of a segment's stream. `codes_shape` is (num_codebooks, frames) of all its codes; the decoder on
-    `device` worked on it for `decode_seconds`, in batches of `batch_width` blocks on average (None without a block)."""
+    `device` worked on it for `decode_seconds`, in batches of `batch_width` blocks on average (None without a block).
+    `codes` are there where the prompt asked for them."""
 
     generated: Generated
     device: str
     codes_shape: tuple[int, int]
     decode_seconds: float
     batch_width: float | None
+    codes: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

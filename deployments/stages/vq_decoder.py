@@ -53,6 +53,7 @@ class VQDecoder:
         blocks = cast("DeploymentResponseGenerator[Any]", self._generate.remote(stream_id, prompt, codec_key))
         stream, codebooks, seconds = None, 0, 0.0
         widths: list[int] = []
+        kept: list[np.ndarray] = []
         try:
             async for block in blocks:
                 if isinstance(block, Origin):
@@ -61,7 +62,8 @@ class VQDecoder:
                 if isinstance(block, Generated):
                     shape = codebooks, 0 if stream is None else stream.position
                     width = sum(widths) / len(widths) if widths else None
-                    yield SegmentStats(block, self._device, shape, seconds, width)
+                    codes = np.concatenate(kept, axis=1) if kept else None
+                    yield SegmentStats(block, self._device, shape, seconds, width, codes)
                     continue
                 began = time.perf_counter()
                 if stream is None:
@@ -72,6 +74,8 @@ class VQDecoder:
                 seconds += time.perf_counter() - began
                 widths.append(width)
                 codebooks = len(block)
+                if prompt.keeps_codes:
+                    kept.append(block)
                 yield pcm
         finally:
             blocks.cancel()

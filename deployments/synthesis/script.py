@@ -7,11 +7,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from deployments.synthesis import bounds
 from models.text.reader import Reader, ReaderOptions, Segment
 from models.text.rules import TextRules
 from models.text.segments.cuts import LEAST, weight
 from models.types import EncodedReference, Prompt, Sampling
+
+VOICE_SECONDS = 15.0  # of a reference: more adds little, and takes room from speech
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,38 @@ class Script:
         slowness = bounds.slowness(self.references, self.frame_rate, self.pace)
         object.__setattr__(self, "_slowness", slowness)
 
-    def prompt(self, segment: Segment, number: int, part: int = 0) -> Prompt:
-        """What is asked for segment `number` of the text, or for a part of it. The other segments of a text begin when
-        its first one sounds: they wait for its first block even where no listener does."""
+    @property
+    def follows(self) -> bool:
+        """Whether later segments follow the voice of the first one, as the request names none."""
+        return self.several and not self.references
+
+    def prompt(self, segment: Segment, number: int, part: int = 0, voice: EncodedReference | None = None) -> Prompt:
+        """What is asked for segment `number` of the text, or for a part of it; `voice` is that of a segment before. The
+        other segments of a text begin when its first one sounds: they wait for its first block even where no listener
+        does."""
         seconds, frames = self._expected(segment), self.sampling.max_new_tokens
         if seconds:
             frames = min(frames, self._frames(bounds.longest(seconds)))
         seed = segment_seed(segment_seed(self.sampling.seed, number), part)
         return Prompt(
             segment.text,
-            self.references,
+            (voice,) if voice else self.references,
             replace(self.sampling, max_new_tokens=frames, seed=seed),
             streamed=self.streaming or (self.several and number == part == 0),
             needs=min(frames, self._frames(bounds.needed(seconds))),
+            keeps_codes=self.follows and voice is None,
         )
+
+    def voice(self, text: str, codes: np.ndarray) -> EncodedReference:
+        """A segment that was spoken, as the reference of those after it: all of it, or its first VOICE_SECONDS with
+        about as many of its words."""
+        share = VOICE_SECONDS * self.frame_rate / codes.shape[1]
+        if share < 1.0:
+            text, codes = (
+                text[: int(share * len(text))].rpartition(" ")[0] or text,
+                codes[:, : int(share * codes.shape[1])],
+            )
+        return EncodedReference(codes, text)
 
     def bounded(self, prompt: Prompt) -> bool:
         """Whether its text, and not the request, limits an utterance: an end at that limit is babble."""

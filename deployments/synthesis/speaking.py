@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deployments.monitoring.stats import RequestStats
+from deployments.monitoring.stats import RequestStats, SegmentStats
 from deployments.synthesis.reading import Reading
 from deployments.synthesis.script import Script
 from deployments.synthesis.segments import Limits
@@ -21,7 +21,7 @@ from deployments.synthesis.sound.joining import Joiner
 from deployments.synthesis.stages import STARTED_WITHIN, Stages
 from deployments.synthesis.utterance import Utterance
 from models.text.reader import Segment
-from models.types import NoRoom
+from models.types import EncodedReference, NoRoom
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,8 @@ class Speaking:
         self._joiner = Joiner(stages.sample_rate)
         self._line: deque[_Place] = deque()
         self._silence = 0.0  # seconds, owed before the first sound
+        self._voice: EncodedReference | None = None
+        self._follows = script.follows  # until there is a voice to follow, or none is told
         self._room: float = math.inf  # frames behind a prompt, as far as it is known
         self._moved = asyncio.Event()
         self._starter = asyncio.create_task(self._start())
@@ -130,7 +132,7 @@ class Speaking:
             self.samples += len(block)
             yield self._joiner.sound(block)
         if utterance.ended:
-            self._stats.ended.append(utterance.ended)
+            self._stats.ended.append(replace(utterance.ended, codes=None))
             if utterance.ended.generated.finished.reached_limit:
                 log.info("segment %d of a text was cut off at its limit of frames", len(self._stats.ended))
         if start is not None:
@@ -156,7 +158,7 @@ class Speaking:
         """Start every segment of the text, each as soon as there is room."""
         number = 0
         while True:
-            while len(self._speaking()) >= (self._limits.segments_ahead if self.sounds else 1):
+            while len(self._speaking()) >= (self._limits.segments_ahead if self.sounds else 1) or self._unheard_voice():
                 self._moved.clear()
                 await self._moved.wait()
             segment = await self._reading.next()
@@ -173,7 +175,7 @@ class Speaking:
     def _begun(self, place: _Place) -> _Place:
         """The place with its utterance under way."""
         if place.segment.text:
-            prompt = self._script.prompt(place.segment, place.number, place.part)
+            prompt = self._script.prompt(place.segment, place.number, place.part, self._voice)
             later = self.sounds or bool(self._speaking())
             place.utterance = Utterance(
                 self._stages,
@@ -190,7 +192,12 @@ class Speaking:
         """A segment was made, or failed. One that found too little room behind its references gives its place to its
         parts."""
         utterance = place.utterance
-        if utterance is None or not isinstance(utterance.error, NoRoom):
+        if utterance is None:
+            return
+        if self._follows and utterance.error is None:
+            self._follow(place.segment.text, utterance.ended)
+        self._moved.set()
+        if not isinstance(utterance.error, NoRoom):
             return
         self._room = min(self._room, utterance.error.room)
         parts = self._script.parts(place.segment, utterance.error.room)
@@ -201,6 +208,17 @@ class Speaking:
                 self._line.insert(at + part, self._begun(_Place(piece, place.number, place.part + part)))
             utterance.error = None
             self._look()
+
+    def _unheard_voice(self) -> bool:
+        """Whether the next segment waits for one that is being made, to follow its voice."""
+        return self._follows and any(place.utterance and not place.utterance.over for place in self._line)
+
+    def _follow(self, text: str, ended: SegmentStats | None) -> None:
+        """Let the segments after this one have its voice, unless it was cut off: babble is no example."""
+        if ended is None or ended.codes is None:
+            self._follows = False
+        elif not ended.generated.finished.reached_limit:
+            self._voice, self._follows = self._script.voice(text, ended.codes), False
 
     def _look(self) -> None:
         """Something moved: there may be room, or something to hear, and the text may be wanted sooner."""

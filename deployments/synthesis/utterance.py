@@ -18,7 +18,7 @@ class Utterance:
     """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
     stages are busy, instead of failing a text whose beginning already sounds.
 
-    `error`: what it failed with; `ended`: how it was made, once it was made to its end.
+    `over`: nothing more is made; `error`: what it failed with; `ended`: how it was made, once it was made to its end.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class Utterance:
         self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(lead)
         self._closing = False
-        self._over = over
+        self._made_all = over
+        self.over = False
         self.origin: Origin | None = None
         self.ended: SegmentStats | None = None
         self.error: Exception | None = None
@@ -70,8 +71,9 @@ class Utterance:
             self.error = Gone("The stages stopped this request.")
         except Exception as error:
             self.error = error
+        self.over = True
         if not self._closing:
-            self._over()
+            self._made_all()
             self._made.put_nowait(self.error)
 
     async def _speak(self) -> None:

@@ -35,6 +35,7 @@ class TellingStages(FakeStages):
         if prompt.text in self.babbling:
             yield np.full((limit - frames) * FRAME, BABBLE, np.float32)
             frames = limit
+        codes = np.full((10, frames), prompt.sampling.seed % 1000, np.int16) if prompt.keeps_codes else None
         use = Use(cpu=None, gpu_mean=None, gpu_peak=None, vram_peak=None, rss=1)
         finished = Finished(frames, frames >= limit, 0.0, 0.1, 10, 0, frames, 0.1, 1.0)
-        yield SegmentStats(Generated(finished, 1, use), "cpu", (10, frames), 0.1, 1.0)
+        yield SegmentStats(Generated(finished, 1, use), "cpu", (10, frames), 0.1, 1.0, codes)

@@ -109,7 +109,7 @@ async def test_a_stage_stays_within_its_lead_of_a_slow_listener(stages: FakeStag
 
 async def test_closing_stops_every_segment(stages: FakeStages, pipeline: Pipeline):
     stages.endless = True
-    speech = await pipeline.open(SynthesisRequest(LONG))
+    speech = await pipeline.open(SynthesisRequest(LONG, references=(SEA,)))
     blocks = speech.blocks()
     await anext(blocks)
     await anext(blocks)

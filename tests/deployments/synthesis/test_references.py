@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deployments.synthesis.pipeline import Pipeline
+from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
-from models.types import InvalidRequest, NoSpace, Reference, SynthesisRequest, TooLarge
-from tests.deployments.fakes import FakeStages, make_pipeline
+from models.types import InvalidRequest, NoSpace, NotAudio, Reference, SynthesisRequest, TooLarge
+from tests.deployments.fakes import FakeStages, make_pipeline, recording
+from tests.deployments.synthesis.writer import hear
 from tests.models.reference_encoder.recordings import speech, written
 
 SENTENCES = (
@@ -19,12 +21,8 @@ SENTENCES = (
     "installed a set of sample sounds and configuration files that should help you to get started. "
 )
 LONG = Reference(written(np.tile(speech(14.1), 3)), SENTENCES * 3)
+SEA = Reference(recording(), "the sea")
 SHORT = Reference(written(speech(14)), SENTENCES.strip())
-
-
-@pytest.fixture
-def voices(tmp_path: Path) -> VoiceLibrary:
-    return VoiceLibrary(str(tmp_path / "voices"))
 
 
 @pytest.fixture
@@ -107,3 +105,47 @@ async def test_a_full_disk_keeps_no_voice_from_speaking(
     voices.add("allison", SHORT.audio, SHORT.text)
     monkeypatch.setattr(voices, "_write", full)
     assert (await spoken_with(stages, pipeline, voice="allison"))[1] == SHORT.text
+
+
+async def test_a_references_text_has_the_limit_of_every_text(pipeline: Pipeline) -> None:
+    reference = Reference(b"never read", "a" * (pipeline.limits.text_chars + 1))
+    with pytest.raises(TooLarge, match=r"text has .* characters"):
+        await pipeline.open(SynthesisRequest("Hello.", references=(reference,)))
+
+
+async def test_notes_about_references_reach_the_headers(pipeline: Pipeline) -> None:
+    speech = await pipeline.open(SynthesisRequest("Hello.", references=(Reference(recording(1.0), "a"),)))
+    await speech.aclose()
+    assert "only 1" in speech.headers["X-Reference-Note"]
+
+
+async def test_a_recording_is_encoded_once(stages: FakeStages, pipeline: Pipeline) -> None:
+    request = SynthesisRequest("Hello.", references=(SEA, Reference(SEA.audio, "other words")))
+    await asyncio.gather(*(hear(pipeline, request) for _ in range(3)))
+    assert stages.encodes == 1
+    assert [r.text for r in stages.prompts[0].references] == ["the sea", "other words"]
+
+
+async def test_a_registered_voice_never_encodes_again(
+    stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary
+) -> None:
+    await pipeline.add_voice("sea", SEA.audio, "the sea")
+    restarted = make_pipeline(stages, voices, Limits())
+    await hear(restarted, SynthesisRequest("Hello.", voice="sea"))
+    assert stages.encodes == 1
+    assert stages.prompts[-1].references[0].text == "the sea"
+
+
+async def test_a_voice_without_codes_is_encoded_once(
+    stages: FakeStages, pipeline: Pipeline, voices: VoiceLibrary
+) -> None:
+    voices.add("sea", SEA.audio, "the sea")
+    await hear(pipeline, SynthesisRequest("Hello.", voice="sea"))
+    await hear(make_pipeline(stages, voices, Limits()), SynthesisRequest("Hello.", voice="sea"))
+    assert stages.encodes == 1
+
+
+async def test_a_bad_recording_registers_no_voice(pipeline: Pipeline, voices: VoiceLibrary) -> None:
+    with pytest.raises(NotAudio):
+        await pipeline.add_voice("noise", b"not audio", "words")
+    assert voices.list() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,12 +23,12 @@ def texts(stages: FakeStages) -> list[str]:
 @pytest.mark.parametrize("size", [1, 2, 7, 150, 5000])
 async def test_a_text_in_pieces_is_spoken_as_the_whole_text(stages: FakeStages, pipeline: Pipeline, size: int) -> None:
     await hear(pipeline, asked(LONG, sampling=Sampling(seed=3)))
-    whole = stages.prompts.copy()
+    whole = [replace(prompt, references=()) for prompt in stages.prompts]
     stages.prompts.clear()
     pieces = [LONG[at : at + size] for at in range(0, len(LONG), size)]
     await hear(pipeline, asked(at_once(pieces), sampling=Sampling(seed=3)))
     assert len(whole) > 3
-    assert stages.prompts == whole
+    assert [replace(prompt, references=()) for prompt in stages.prompts] == whole
 
 
 async def test_ten_thousand_pieces_make_no_more_work(stages: FakeStages, pipeline: Pipeline) -> None:

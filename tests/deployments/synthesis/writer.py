@@ -7,8 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 
 from deployments.synthesis.pipeline import Pipeline
 from deployments.synthesis.speech import Speech
-from models.types import Flush, SynthesisRequest
+from models.types import Flush, Reference, SynthesisRequest
+from tests.deployments.fakes import recording
 
+VOICE = Reference(recording(), "The sea and all of its fish were quiet on that day.")
 SENTENCES = [f"Sentence number {i} says something about the sea and its fish." for i in range(20)]
 LONG = " ".join(SENTENCES)
 
@@ -46,7 +48,8 @@ async def at_once(pieces: Iterable[str | Flush]) -> AsyncGenerator[str | Flush, 
 
 
 def asked(text: str | AsyncGenerator[str | Flush, None], **more: object) -> SynthesisRequest:
-    return SynthesisRequest(text, streaming=True, normalize=False, **more)
+    """With a voice, so that segments need not wait for the first one's."""
+    return SynthesisRequest(text, references=(VOICE,), streaming=True, normalize=False, **more)
 
 
 async def hear(pipeline: Pipeline, request: SynthesisRequest) -> Speech:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from dotenv import load_dotenv
 
+from deployments.settings import ROOT
 from deployments.starting import main
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -24,4 +26,5 @@ def serve(
 
 
 if __name__ == "__main__":
+    load_dotenv(ROOT / ".env")  # before PORT and HOST are read; what the environment has already wins
     app()

@@ -38,7 +38,6 @@ from models.types import CheckpointError, SettingsError
 logger = logging.getLogger("ray.serve")
 
 INGRESS_REQUESTS = 1000  # in flight on one ingress replica; it only waits for the stages
-QUIET = LoggingConfig(enable_access_log=False)  # the ingress logs each request once, with what became of it
 DRAIN_SECONDS = 600.0  # for a whole text; an ingress replica costs next to nothing
 # Longer than a segment takes with every slot in use: what runs finishes when a replica goes. An idle one goes at once.
 SHUTDOWN_SECONDS = 300.0
@@ -143,7 +142,7 @@ def graph(
         graceful_shutdown_wait_loop_s=0.2,
         **ways,
         user_config=DEFAULT_LIMITS.model_dump(),
-        logging_config=QUIET,
+        logging_config=_logging(settings),
     )
     return cast(serve.Deployment, ingress).bind(
         settings,
@@ -157,6 +156,11 @@ def graph(
         reference_encoder,
         speaking,
     )
+
+
+def _logging(settings: Settings) -> LoggingConfig:
+    """Without Serve's access log: the ingress logs each request once, with what became of it."""
+    return LoggingConfig(enable_access_log=False, log_level=settings.log_level.upper())
 
 
 def _elsewhere(nodes: Sequence[str]) -> dict[str, Any]:
@@ -198,7 +202,7 @@ def _stage(
         graceful_shutdown_wait_loop_s=0.2,
         # New replicas serve before old ones stop, where the machines hold both. Else no new one could ever start.
         max_surge_percent=100 if spare else 0,
-        logging_config=QUIET,
+        logging_config=_logging(settings),
         **router,
     )
     return cast(serve.Deployment, deployment)  # with a class, Ray gives no decorator

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from cluster.balance import Threshold, Thresholds
 from cluster.planning.pools import PoolOptions
 from cluster.planning.tiers import DEVICES, Device
+from deployments.variables import overlaid
 from models.suggest import did_you_mean
 from models.types import SettingsError
 
@@ -81,6 +82,7 @@ class Settings(_Strict):
     tier: str = "auto"
     voices: str = "voices"
     nodes: Annotated[int, Field(ge=1)] = 1
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     stages: dict[str, dict[str, Any]] = {}
     pools: dict[str, PoolSettings] = {}
     balance: Thresholds = Thresholds()
@@ -132,12 +134,9 @@ class Settings(_Strict):
         return ROOT / Path(self.monitoring.csv).expanduser() if self.monitoring.csv else None
 
 
-ENVIRONMENT = ("CHECKPOINT", "DEVICE", "VOICES", "NODES")  # variables that win over args
-
-
 def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from serve_config.yaml's args and CHECKPOINT, DEVICE, VOICES, NODES, SHOAL_API_KEYS (separated by
-    commas).
+    """Settings from serve_config.yaml's args, the variables that win over them (deployments/variables.py), and
+    SHOAL_API_KEYS, separated by commas.
 
     Raises SettingsError that names every fault and the nearest valid key.
     """
@@ -145,10 +144,7 @@ def read(args: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -
         raise SettingsError("limits do not belong in args: set them as the Ingress's user_config, under deployments")
     if "api_keys" in args:
         raise SettingsError("API keys do not belong in a file: set the environment variable SHOAL_API_KEYS instead")
-    named: dict[str, Any] = {name.lower(): environment[name] for name in ENVIRONMENT if environment.get(name)}
-    if named.get("nodes", "").isdecimal():
-        named["nodes"] = int(named["nodes"])
-    given = {**args, **named}
+    given = overlaid(args, environment)
     listed = environment.get("SHOAL_API_KEYS", "")
     given["api_keys"] = tuple(SecretStr(key) for key in map(str.strip, listed.split(",")) if key)
     if listed and not given["api_keys"]:

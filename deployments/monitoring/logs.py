@@ -6,9 +6,9 @@ import logging
 
 
 def log_through_serve() -> None:
-    """Write where Serve's logger does: its handlers name the replica and the request."""
+    """Write where Serve's logger does, from its level on: its handlers name the replica and the request."""
     serve = logging.getLogger("ray.serve")
     for name in ("shoal", "deployments", "models", "cluster"):
         ours = logging.getLogger(name)
         ours.handlers, ours.propagate = serve.handlers, False
-        ours.setLevel(logging.INFO)
+        ours.setLevel(serve.getEffectiveLevel())

@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 
+from deployments import variables
 from deployments.starting import checks, config_file, screen
 from deployments.starting.config_file import StartError
 from models.native import build
@@ -36,6 +37,8 @@ def serve(path: Path, port: str | None, host: str | None) -> int:
 
 def _serve(path: Path, port: str | None, host: str | None, console: Console, stopping: threading.Event) -> int:
     config = config_file.read(path, port, host)
+    for line in variables.notes(os.environ):
+        console.print(line)
     checked = checks.check(config)
     for line in screen.found(checked.machine):
         console.print(line)

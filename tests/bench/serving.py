@@ -19,10 +19,10 @@ from ray import serve
 
 from cluster.planning.stages import STAGES
 from deployments.app import build
-from deployments.settings import ENVIRONMENT
 from deployments.synthesis.pipeline import Pipeline, Pool
 from deployments.synthesis.segments import Limits
 from deployments.synthesis.voices import VoiceLibrary
+from deployments.variables import VARIABLES
 from models.checkpoint.configs import CodecConfig
 from models.checkpoint.reader import Checkpoint
 from tests.bench import codec, t2s
@@ -198,7 +198,7 @@ def graph(
 ) -> Iterator[tuple[str, CodecConfig]]:
     """The real graph with registered voices, on this machine's CPU (text-to-semantic in `quantization`, or as planned)
     or as planned for its GPU: its address."""
-    for name in ENVIRONMENT:  # they would win over what is measured
+    for name in VARIABLES:  # they would win over what is measured
         os.environ.pop(name, None)
     source = Checkpoint(checkpoint)
     with tempfile.TemporaryDirectory() as folder, local_ray() as address:

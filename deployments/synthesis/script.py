@@ -58,6 +58,10 @@ class Script:
             keeps_codes=self.follows and voice is None,
         )
 
+    def evened(self, segment: Segment) -> bool:
+        """Whether the segment should be as loud as the others: whispers and shouts are not meant to be."""
+        return not self.rules.moods.search(segment.text)
+
     def voice(self, text: str, codes: np.ndarray) -> EncodedReference:
         """A segment that was spoken, as the reference of those after it: all of it, or its first VOICE_SECONDS with
         about as many of its words."""

@@ -17,6 +17,7 @@ from deployments.monitoring.stats import RequestStats, SegmentStats
 from deployments.synthesis.reading import Reading
 from deployments.synthesis.script import Script
 from deployments.synthesis.segments import Limits
+from deployments.synthesis.sound import loudness
 from deployments.synthesis.sound.joining import Joiner
 from deployments.synthesis.stages import STARTED_WITHIN, Stages
 from deployments.synthesis.utterance import Utterance
@@ -76,6 +77,7 @@ class Speaking:
         self._joiner = Joiner(stages.sample_rate)
         self._line: deque[_Place] = deque()
         self._silence = 0.0  # seconds, owed before the first sound
+        self._loudness: float | None = None  # of the first segment, in dB
         self._voice: EncodedReference | None = None
         self._follows = script.follows  # until there is a voice to follow, or none is told
         self._room: float = math.inf  # frames behind a prompt, as far as it is known
@@ -91,7 +93,7 @@ class Speaking:
             while place := await self._head():
                 if place.utterance:
                     tried = True
-                    async with aclosing(self._heard(place.segment.text, place.utterance)) as blocks:
+                    async with aclosing(self._heard(place.segment, place.utterance)) as blocks:
                         async for block in blocks:
                             if not place.sounds:
                                 place.sounds = self.sounds = True
@@ -119,9 +121,10 @@ class Speaking:
             self._reading.again(before + [place.segment for place in self._line])
         self._line.clear()
 
-    async def _heard(self, text: str, utterance: Utterance) -> AsyncGenerator[np.ndarray, None]:
-        """An utterance's blocks as they follow what came before."""
-        start = None
+    async def _heard(self, segment: Segment, utterance: Utterance) -> AsyncGenerator[np.ndarray, None]:
+        """An utterance's blocks as they follow what came before: joined to it, and about as loud as the first."""
+        start, factor = None, 1.0
+        evened = self._script.evened(segment)
         while (block := await utterance.next()) is not None:
             self._stats.origin = self._stats.origin or utterance.origin
             if self._silence:
@@ -129,6 +132,10 @@ class Speaking:
             if start is None:
                 start = self.samples
                 self._joiner.begin()
+            if evened and self._loudness is not None:
+                # Of a later segment much has been made when its turn comes: its level is known from the beginning.
+                before, factor = factor, loudness.gain(self._loudness, utterance.level)
+                block = loudness.scaled(block, before if self.samples > start else factor, factor)
             self.samples += len(block)
             yield self._joiner.sound(block)
         if utterance.ended:
@@ -136,7 +143,9 @@ class Speaking:
             if utterance.ended.generated.finished.reached_limit:
                 log.info("segment %d of a text was cut off at its limit of frames", len(self._stats.ended))
         if start is not None:
-            self.segments.append(SpokenSegment(text, start, self.samples))
+            self.segments.append(SpokenSegment(segment.text, start, self.samples))
+            if evened and self._loudness is None:
+                self._loudness = utterance.level.db
         await utterance.aclose()
 
     def _pause(self) -> np.ndarray:

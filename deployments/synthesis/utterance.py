@@ -9,6 +9,7 @@ from contextlib import aclosing
 import numpy as np
 
 from deployments.monitoring.stats import Origin, SegmentStats
+from deployments.synthesis.sound.loudness import Level
 from deployments.synthesis.sound.trimming import Tail
 from deployments.synthesis.stages import STARTED_WITHIN, Stages
 from models.types import Busy, Gone, Prompt
@@ -18,7 +19,8 @@ class Utterance:
     """One segment being spoken, at most `lead` blocks ahead of its listener. A patient one waits its turn when the
     stages are busy, instead of failing a text whose beginning already sounds.
 
-    `over`: nothing more is made; `error`: what it failed with; `ended`: how it was made, once it was made to its end.
+    `over`: nothing more is made; `error`: what it failed with; `ended`: how it was made, once it was made to its end;
+    `level`: how loud what was made is.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Utterance:
         self._patient = patient
         self._within = within
         limit = prompt.sampling.max_new_tokens / stages.frame_rate
+        self.level = Level(stages.sample_rate)
         self._tail = Tail(limit if trimmed else None, stages.sample_rate)
         self._made: asyncio.Queue[np.ndarray | Exception | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(lead)
@@ -101,5 +104,6 @@ class Utterance:
 
     async def _put(self, block: np.ndarray) -> None:
         if len(block):
+            self.level.feed(block)
             await self._room.acquire()
             self._made.put_nowait(block)

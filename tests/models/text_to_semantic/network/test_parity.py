@@ -14,7 +14,7 @@ from models.checkpoint.reader import Checkpoint
 from models.text_to_semantic.network.interface import Network
 from models.text_to_semantic.network.sampling import exponential_noise
 from models.text_to_semantic.network.slots import SlotState
-from models.text_to_semantic.prompt import PromptEncoder
+from models.text_to_semantic.prompt import PromptEncoder, ended
 from models.types import EncodedReference, Prompt, Sampling
 from tests.models.text_to_semantic.network import networks
 
@@ -56,7 +56,8 @@ def upstream_prompt(model: DualARTransformer, prompt: Prompt) -> torch.Tensor:
     for reference in prompt.references:
         codes = torch.from_numpy(reference.codes.astype("int32"))
         sequence.append([TextPart(text=reference.text), VQPart(codes=codes)], add_end=True, speaker=0)
-    sequence.append([TextPart(text=prompt.text)], add_end=False, speaker=0)
+    # A short text gets a full stop before its prompt is built: that is ours, and the rest is to be upstream's.
+    sequence.append([TextPart(text=ended(prompt.text))], add_end=False, speaker=0)
     return sequence.encode_for_inference(model.tokenizer, num_codebooks=4)[0]
 
 

@@ -124,7 +124,7 @@ def test_a_cancellation_frees_every_stage_and_the_session_goes_on(address: str, 
         configured(socket)
         tell(socket, text("A sentence that never ends. " * 30))
         assert hear(socket)["type"] == "audio.start"
-        until(lambda: stages.active > 1)
+        until(lambda: stages.active == 1)  # without a voice, later segments follow the first one's
         tell(socket, CANCEL)
         events, _ = utterance(socket)
         assert [(event["type"], event["cancelled"]) for event in events] == [

@@ -73,7 +73,8 @@ def test_load_sends_requests_to_the_other_pool_once_it_is_awake(address: str) ->
 def test_a_request_chooses_its_pool(address: str) -> None:
     assert spoke(say(address, device="wide")) == "wide"
     assert spoke(say(address, device="narrow")) == "narrow"
-    assert spoke(say(address, device="auto")) == spoke(say(address, device="cpu")) == "narrow"
+    for device in ("auto", "cpu"):  # the other pool may have fallen asleep on a slow machine: it wakes
+        eventually(lambda device=device: spoke(say(address, device=device)), lambda name: name == "narrow", within=90)
     fields = {"text": (None, "Hello."), "device": (None, "wide"), "max_new_tokens": (None, "20")}
     form = httpx.post(f"{address}/v1/tts", files=fields, timeout=60)
     openai = {"input": "Hello.", "device": "wide", "max_new_tokens": 20}

@@ -113,7 +113,8 @@ def _decode(audio: bytes, limits: FileLimits, mixer: Mixer) -> Decoded:
                     seconds += frame.samples / frame.sample_rate
                 if seconds >= limits.read_seconds:
                     break
-    except (av.error.FFmpegError, ValueError, OSError) as error:
+    # IndexError is PyAV's, for a track that a damaged file begins after its list of tracks was read.
+    except (av.error.FFmpegError, ValueError, OSError, IndexError) as error:
         raise _undecodable(audio) from error
     if not seconds or failures > len(blocks):
         raise _undecodable(audio)

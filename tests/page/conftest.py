@@ -30,7 +30,7 @@ expect.set_options(timeout=15_000)
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the whole folder. It is closed before other folders' tests: its loop stands in the way of theirs."""
     if CHROMIUM is None:

@@ -16,16 +16,21 @@ class Tail:
         """`limit`: seconds after which the utterance is cut off; None passes everything on."""
         self._rate = sample_rate
         self._from = None if limit is None else round((limit - HELD_SECONDS) * sample_rate)
+        self._until = 0 if limit is None else round((limit + HELD_SECONDS) * sample_rate)
         self._fed = 0
         self._held: list[np.ndarray] = []
 
     def feed(self, block: np.ndarray) -> np.ndarray:
-        """What may be heard of the block (samples,): all or nothing."""
+        """What may be heard now (samples,): the block, nothing, or all that was held where it goes on past its
+        limit: so little is held at a time, and a slow listener holds the stages back."""
         self._fed += len(block)
         if self._from is None or self._fed <= self._from:
             return block
         self._held.append(block)
-        return block[:0]
+        if self._fed <= self._until:
+            return block[:0]
+        passed, self._held, self._from = np.concatenate(self._held), [], None
+        return passed
 
     def rest(self, cut: bool) -> np.ndarray:
         """What was held; where the utterance was `cut` off, up to its quietest place."""

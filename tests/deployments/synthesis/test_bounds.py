@@ -213,3 +213,10 @@ def test_an_utterance_shorter_than_what_would_be_held() -> None:
     assert not len(tail.feed(np.ones(10, np.float32)))
     assert len(tail.rest(cut=True)) <= 10
     assert len(Tail(0.3, RATE).rest(cut=True)) == 0
+
+
+def test_a_stage_that_goes_on_past_its_limit_is_heard_and_nothing_piles_up() -> None:
+    tail, block = Tail(1.0, RATE), np.ones(RATE // 10, np.float32)
+    heard = [len(tail.feed(block)) for _ in range(30)]
+    assert sum(heard) == 30 * len(block) and max(heard) <= 2 * HELD_SECONDS * RATE + 2 * len(block)
+    assert len(tail.rest(cut=True)) == 0

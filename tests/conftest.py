@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ RAY = {"ray_address", "local_ray"}  # fixtures
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # other work may hold a test up
 hypothesis.settings.load_profile("shared machine")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background is started with it ignored
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported: see tests/models/.../network/fused.py

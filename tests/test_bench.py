@@ -38,7 +38,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_row_without_ray_measures_its_lines(tiny: Path, short: None) -> None:
-    rows = set(ROWS) - ON_RAY - {"request"}  # its noise of a voice is longer than its text allows
+    rows = set(ROWS) - ON_RAY
     entries = json.loads(json.dumps(run(Bench(tiny, threads=1, repeats=1, isolated=False), sorted(rows))))
     assert {each["row"] for each in entries} == rows
     for each in entries:
